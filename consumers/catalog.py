@@ -1,0 +1,36 @@
+"""Topic -> consumer: reading this is reading the topology.
+
+    tracking-events ─┐
+    passthrough-events ─┤ route ─► resolved-events ─► fold ─► audience-changes
+    definitions ────────┘     └──► dead-letters
+
+A record on an event topic is read by its own shape, not by the topic it came on.
+"""
+
+from collections.abc import Mapping
+from functools import partial
+
+from consumers import definitions, events, mailbox
+from schemas.codec import AvroDecoder
+from worker.engine.control import Documents
+from worker.engine.intake import Consumer
+
+EVENT_TOPICS = ("tracking-events", "passthrough-events")
+DEFINITIONS_TOPIC = "definitions"
+MAILBOX_TOPIC = "resolved-events"
+
+INPUT_TOPICS = (*EVENT_TOPICS, DEFINITIONS_TOPIC)
+"""What the ``route`` group subscribes to."""
+
+read_mail = mailbox.read
+
+
+def documents(avro: AvroDecoder) -> Documents:
+    """How the control plane reads definitions. ``avro``: reads framed values."""
+    return Documents(read=partial(definitions.read_change, avro=avro), interpret=definitions.interpret)
+
+
+def event_consumers(*, require_external_definition: bool, avro: AvroDecoder) -> Mapping[str, Consumer]:
+    """The consumer of each event topic. ``avro``: reads framed values."""
+    consumer = events.Events(require_external_definition=require_external_definition, avro=avro)
+    return dict.fromkeys(EVENT_TOPICS, consumer)

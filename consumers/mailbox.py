@@ -1,0 +1,140 @@
+"""``resolved-events``, read by the fold: what each kind of record means for its profile."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+
+from schemas import mailbox
+from schemas.activation import decode_activation
+from schemas.times import parse_ms
+from worker.audiences.leaves import Occurrence
+from worker.engine.mail import Activate, Mail, Qualification, Tick
+from worker.errors import InvariantError
+from worker.ports import Record
+from worker.profiles.ids import profile_bytes
+
+PAGE = {"page": ("Page Viewed", "page_name"), "screen": ("Screen Viewed", "screen_name")}
+"""Page and screen calls are events by these names, their name is a property by those.
+
+Source: Segment, "Audiences" (page and screen conditions)."""
+
+NO_TRAITS: Mapping[str, Any] = {}
+
+
+def read(record: Record) -> Mail:
+    """One record of the mailbox.
+
+    Raises:
+        InvariantError: not written by a worker of this project; going on would lose it.
+    """
+    kind = next((value for name, value in record.headers if name == mailbox.KIND_HEADER), None)
+    value = record.value or b""
+    try:
+        if kind == mailbox.EVENT:
+            return Event(record, mailbox.decode_event(value))
+        if kind == mailbox.TICK:
+            tick = mailbox.decode_tick(value)
+            return Tick(profile_bytes(tick.profile_id), record.offset, tick.at)
+        if kind == mailbox.ACTIVATE:
+            told = decode_activation(value)
+            at_ms = min(told.at, record.timestamp_ms)
+            return Activate(profile_bytes(told.profile_id), record.offset, at_ms, told.version, dict(told.history))
+    except (msgspec.DecodeError, ValueError) as error:
+        raise InvariantError(f"{record.topic}-{record.partition} offset {record.offset}: {error}") from error
+    raise InvariantError(f"{record.topic}-{record.partition} offset {record.offset}: kind {kind!r}")
+
+
+class Event:
+    """An accepted event. See ``worker.engine.mail.EventMail``."""
+
+    __slots__ = (
+        "_event",
+        "_headers",
+        "_receipt_ms",
+        "at_ms",
+        "identifiers",
+        "kind",
+        "name",
+        "offset",
+        "profile",
+    )
+
+    def __init__(self, record: Record, event: mailbox.FoldEvent) -> None:
+        self._event = event
+        self._headers = record.headers
+        self._receipt_ms = event.at
+        self.kind = "event"
+        self.profile = bytes.fromhex(event.profile_id[4:])
+        self.offset = record.offset
+        # A wrong clock of a producer must not lead a profile into the future.
+        self.at_ms = min(event.at, record.timestamp_ms)
+        self.identifiers = [(external.type, external.id) for external in event.external_ids]
+        self.name = _name(event)
+
+    @property
+    def message_id(self) -> str:
+        return self._event.messageId
+
+    @property
+    def traceparent(self) -> bytes | None:
+        return next((value for name, value in self._headers if name == "traceparent"), None)
+
+    @property
+    def event_at_ms(self) -> int:
+        return min(self._event.timestamp_ms, self.at_ms)
+
+    @property
+    def received_ms(self) -> int:
+        received = self._event.receivedAt
+        receipt = None if received is msgspec.UNSET else parse_ms(received)
+        return self._receipt_ms if receipt is None else receipt
+
+    @property
+    def qualification(self) -> Qualification | None:
+        data = self._event.data
+        if data is msgspec.UNSET:
+            return None
+        return Qualification(data.audience_id, data.ts, self._event.action == "qualify")
+
+    def occurrence(self) -> Occurrence:
+        return Occurred(self._event, self.event_at_ms)
+
+    def traits(self) -> Mapping[str, Any]:
+        if self._event.type != "identify":
+            return NO_TRAITS
+        return mailbox.decode_object(self._event.traits)
+
+
+class Occurred:
+    """What conditions look at, decoded when the first of them does."""
+
+    __slots__ = ("_context", "_event", "_properties", "at_ms")
+
+    def __init__(self, event: mailbox.FoldEvent, at_ms: int) -> None:
+        self._event = event
+        self._properties: dict[str, Any] | None = None
+        self._context: dict[str, Any] | None = None
+        self.at_ms = at_ms
+
+    @property
+    def properties(self) -> Mapping[str, Any]:
+        if self._properties is None:
+            event = self._event
+            self._properties = mailbox.decode_object(event.properties)
+            if event.type in PAGE and event.name is not msgspec.UNSET:
+                self._properties[PAGE[event.type][1]] = event.name
+        return self._properties
+
+    @property
+    def context(self) -> Mapping[str, Any]:
+        if self._context is None:
+            self._context = mailbox.decode_object(self._event.context)
+        return self._context
+
+
+def _name(event: mailbox.FoldEvent) -> str | None:
+    """The event's name in conditions; None for calls that are no part of the event history."""
+    if event.type == "track":
+        return None if event.event is msgspec.UNSET else event.event
+    return PAGE[event.type][0] if event.type in PAGE else None

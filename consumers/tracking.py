@@ -1,0 +1,88 @@
+"""``tracking-events``: the six Segment calls."""
+
+from typing import NamedTuple
+
+from consumers.encoding import encoding
+from schemas.events import ExternalId, TrackingEvent
+from schemas.ids import coordinates_id
+from schemas.reasons import Reason, Refusal
+from schemas.times import parse_ms
+from schemas.tracking import read
+from worker.cache import TwoGenerations
+from worker.engine.intake import Accepted
+from worker.identity.extract import extract, has_only_ids, refuse_identifiers
+from worker.identity.rules import Identifier, Rules
+from worker.ports import Record
+
+
+class Promoted(NamedTuple):
+    """The identifiers of an event that identify, by priority, and the same as the archive shows them."""
+
+    identifiers: list[Identifier]
+    external_ids: list[ExternalId]
+
+
+class Promotions:
+    """Finds out what an event promotes; remembers it for visitors who send nothing but their two ids.
+
+    Most events of most visitors are of that kind, and extracting is a fifth of a router's work.
+    """
+
+    def __init__(self, *, remembered: int) -> None:
+        self._remembered: TwoGenerations[tuple[str, str], Promoted] = TwoGenerations(remembered)
+        self._rules: Rules | None = None
+
+    def of(self, event: TrackingEvent, rules: Rules) -> Promoted | Refusal:
+        """What the event promotes; a refusal when there is too much of it, or nothing."""
+        if rules is not self._rules:
+            self._rules = rules
+            self._remembered.clear()
+        if not has_only_ids(event, rules):
+            return promote(extract(event, rules), rules)
+        ids = (event.userId or "", event.anonymousId or "")
+        known = self._remembered.get(ids)
+        if known is not None:
+            return known
+        promoted = promote(extract(event, rules), rules)
+        if isinstance(promoted, Promoted):
+            self._remembered.put(ids, promoted)
+        return promoted
+
+
+def promote(identifiers: list[Identifier], rules: Rules) -> Promoted | Refusal:
+    """The identifiers without the blocked ones, unless there are too many, too long ones or none."""
+    refusal = refuse_identifiers(identifiers)
+    if refusal is not None:
+        return refusal
+    promoted = [identifier for identifier in identifiers if not rules.blocked(identifier.value)]
+    if not promoted:
+        return Refusal(Reason.NO_MATCHING_IDENTIFIERS, "every identifier of the event is blocked")
+    return Promoted(promoted, [ExternalId(value, kind) for kind, value in promoted])
+
+
+def consume(record: Record, rules: Rules, promotions: Promotions) -> Accepted | Refusal:
+    """Accept one call, with the identifiers that it may promote.
+
+    Source: docs/records.md, "Tracking events"; docs/decisions.md, "Identity" and "Deduplication".
+    """
+    event = read(record.value or b"", received_ms=record.timestamp_ms)
+    if isinstance(event, Refusal):
+        return event
+    promoted = promotions.of(event, rules)
+    if isinstance(promoted, Refusal):
+        return promoted
+    message_id = event.messageId or coordinates_id(record.topic, record.partition, record.offset)
+    event.messageId = message_id
+    return Accepted(
+        message_id,
+        promoted.identifiers,
+        encoding(event, promoted.external_ids),
+        in_the_future=_in_the_future(event, record),
+    )
+
+
+def _in_the_future(event: TrackingEvent, record: Record) -> bool:
+    """Whether the corrected timestamp lay after the receipt, and so counts as the receipt."""
+    if event.timestamp_ms != record.timestamp_ms and not event.receivedAt:
+        return False  # it counts as itself, for it is not the receipt
+    return parse_ms(event.timestamp or "") != event.timestamp_ms

@@ -1,0 +1,55 @@
+"""What a run costs Redis: CPU, and memory by kind of key."""
+
+from typing import Any
+
+from redis import Redis
+
+SCAN_KEYS = 5_000
+
+
+class Store:
+    """The Redis of a run, seen from outside.
+
+    Keys are named ``aw:{SPACE}:…`` (identity), ``aw:{SPACE:cN}:…`` (claims of message ids) and
+    ``aw:{SPACE:sN}:…`` (states, timers, kept outputs of a slot).
+    """
+
+    def __init__(self, url: str, *, space: str) -> None:
+        self._redis: Any = Redis.from_url(url)
+        self._space = space
+
+    def version(self) -> str:
+        return str(self._redis.info("server")["redis_version"])
+
+    def cpu_s(self) -> float:
+        """User and system time of the server since its start."""
+        used = self._redis.info("cpu")
+        return float(used["used_cpu_user"]) + float(used["used_cpu_sys"])
+
+    def free_claims(self) -> int:
+        """Delete the claims of message ids; the bytes that became free."""
+        return self._free(f"aw:{{{self._space}:c*")
+
+    def free_states(self) -> int:
+        """Delete the states of profiles with their timers; the bytes that became free."""
+        return self._free(f"aw:{{{self._space}:s*")
+
+    def free_identity(self) -> int:
+        """Delete the identity graph and all else of the space; the bytes that became free."""
+        return self._free(f"aw:{{{self._space}*")
+
+    def _free(self, pattern: str) -> int:
+        """What deleting gives back is what keeping cost, the share of the server's key table included."""
+        before = self._used()
+        doomed: list[bytes] = []
+        for key in self._redis.scan_iter(match=pattern, count=SCAN_KEYS):
+            doomed.append(key)
+            if len(doomed) == SCAN_KEYS:
+                self._redis.delete(*doomed)
+                doomed.clear()
+        if doomed:
+            self._redis.delete(*doomed)
+        return before - self._used()
+
+    def _used(self) -> int:
+        return int(self._redis.info("memory")["used_memory"])

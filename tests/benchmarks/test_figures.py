@@ -1,0 +1,84 @@
+"""From samples to figures, and from figures to the page."""
+
+import math
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.benchmarks import report
+from tests.benchmarks.latency import percentiles
+from tests.benchmarks.meter import Sample, steady
+
+
+def test_start_up_and_the_end_do_not_count() -> None:
+    starting = [Sample(at_s, (0,), cpu_s=at_s) for at_s in (0.0, 1.0, 2.0, 3.0)]
+    # 1,000 events a second, 20 us each; the last hundred take ten seconds
+    working = [Sample(4.0 + step / 10, (step * 100,), 3.0 + step * 0.002) for step in range(100)]
+    ending = [Sample(24.0, (10_000,), 9.0)]
+
+    found = steady([*starting, *working, *ending], before=(0,), events=10_000)
+
+    assert found.events_per_s == pytest.approx(1_000)
+    assert found.cpu_us_per_event == pytest.approx(20)
+
+
+def test_reading_ahead_earns_nothing() -> None:
+    """The first group rushes to the end within a second; the second one, where the work is, takes ten."""
+    samples = [Sample(float(second), (10_000, second * 700), second * 0.5) for second in range(11)]
+
+    found = steady(samples, before=(0, 0), events=10_000)
+
+    assert found.events_per_s == pytest.approx(1_000)
+    assert found.cpu_us_per_event == pytest.approx(500)
+
+
+def test_what_was_done_before_does_not_count() -> None:
+    samples = [Sample(float(second), (5_000 + second * 100,), second * 0.1) for second in range(11)]
+
+    assert steady(samples, before=(5_000,), events=1_000).events_per_s == pytest.approx(100)
+
+
+def test_a_drain_within_one_sample_is_refused() -> None:
+    with pytest.raises(ValueError, match="more events"):
+        steady([Sample(0.0, (0,), 0.0), Sample(0.1, (100,), 0.1)], before=(0,), events=100)
+
+
+@given(st.lists(st.floats(0, 100), min_size=1, max_size=300))
+def test_percentiles_are_measured_values_with_enough_below_them(durations: list[float]) -> None:
+    found = percentiles(durations)
+
+    for share, value_ms in ((0.5, found.p50_ms), (0.99, found.p99_ms), (1.0, found.worst_ms)):
+        not_above = sum(duration * 1000 <= value_ms for duration in durations)
+        assert value_ms in {duration * 1000 for duration in durations}
+        assert not_above >= math.floor(share * len(durations))
+
+
+def test_a_spread_shows_the_median_and_the_extremes() -> None:
+    assert report.spread([33_100.2, 34_000, 32_000]) == "33,100 [32,000..34,000]"
+    assert report.spread([1.26], digits=1) == "1.3"
+    assert report.spread([]) == "–"
+
+
+def test_only_what_is_between_the_markers_is_replaced(tmp_path: Path) -> None:
+    page = tmp_path / "benchmarks.md"
+    page.write_text(f"before\n{report.BEGIN}\nold\n{report.END}\nafter\n", encoding="utf-8")
+
+    report.write_page("new", page=page)
+
+    text = page.read_text(encoding="utf-8")
+    assert text == f"before\n{report.BEGIN}\n\nnew\n\n{report.END}\nafter\n"
+
+
+@pytest.mark.parametrize(
+    "text", ["no markers", report.BEGIN, f"{report.END}{report.BEGIN}", f"{report.BEGIN}{report.END}" * 2]
+)
+def test_a_page_without_one_pair_of_markers_is_left_alone(tmp_path: Path, text: str) -> None:
+    page = tmp_path / "benchmarks.md"
+    page.write_text(text, encoding="utf-8")
+
+    with pytest.raises(ValueError, match="once each"):
+        report.write_page("new", page=page)
+
+    assert page.read_text(encoding="utf-8") == text

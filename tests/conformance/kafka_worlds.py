@@ -1,0 +1,300 @@
+"""Two Kafkas that must not be told apart: the one in memory, and a real one."""
+
+import time
+from collections.abc import Callable, Iterable, Sequence
+from typing import NamedTuple, Protocol
+from uuid import uuid4
+
+from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, Message, TopicPartition
+from confluent_kafka import Producer as PlainProducer
+from confluent_kafka.admin import AdminClient
+
+from worker.adapters.kafka import KafkaAdmin, KafkaProducer, KafkaSource
+from worker.adapters.memory_kafka import MemoryKafka
+from worker.clock import VirtualClock
+from worker.ports import Headers, Partition, Poll, Producer, Record, Source
+
+NOW_MS = 1_736_500_000_000
+SESSION_TIMEOUT_MS = 6_000  # no broker allows less by default
+TRANSACTION_TIMEOUT_MS = 10_000
+ANSWER_TIMEOUT_S = 10.0
+
+
+class World(Protocol):
+    """One Kafka, and clients of it that it closes at the end."""
+
+    def topic(self, *, partitions: int = 1) -> str:
+        """A new topic; its name."""
+        ...
+
+    def source(self, group: str, instance: str, *topics: str) -> Source: ...
+
+    def producer(self, transactional_id: str) -> Producer:
+        """One that has not announced itself yet."""
+        ...
+
+    def append(
+        self,
+        topic: str,
+        value: bytes | None,
+        *,
+        partition: int = 0,
+        key: bytes | None = None,
+        headers: Headers = (),
+        timestamp_ms: int = NOW_MS,
+    ) -> int:
+        """Produce one record as anybody would, without a transaction; its offset."""
+        ...
+
+    def visible(self, topic: str, partition: int = 0) -> list[Record]:
+        """What a reader of committed records gets of a whole partition."""
+        ...
+
+    def delete_before(self, partition: Partition, offset: int) -> None: ...
+
+    def sessions_end(self) -> None:
+        """Let the time pass after which the group gives up members that are gone."""
+        ...
+
+    def until(self, holds: Callable[[], bool]) -> bool:
+        """Try until something holds; whether it did in the end."""
+        ...
+
+    def close(self) -> None: ...
+
+
+class MemoryWorld:
+    """See ``World``."""
+
+    def __init__(self) -> None:
+        self._clock = VirtualClock(NOW_MS)
+        self._kafka = MemoryKafka(self._clock, session_timeout_ms=SESSION_TIMEOUT_MS)
+        self._topics = 0
+
+    def topic(self, *, partitions: int = 1) -> str:
+        self._topics += 1
+        name = f"topic-{self._topics}"
+        self._kafka.create_topic(name, partitions=partitions)
+        return name
+
+    def source(self, group: str, instance: str, *topics: str) -> Source:
+        return self._kafka.source(group, instance, topics)
+
+    def producer(self, transactional_id: str) -> Producer:
+        return self._kafka.producer(transactional_id)
+
+    def append(
+        self,
+        topic: str,
+        value: bytes | None,
+        *,
+        partition: int = 0,
+        key: bytes | None = None,
+        headers: Headers = (),
+        timestamp_ms: int = NOW_MS,
+    ) -> int:
+        return self._kafka.append(
+            topic, partition=partition, key=key, value=value, headers=headers, timestamp_ms=timestamp_ms
+        ).offset
+
+    def visible(self, topic: str, partition: int = 0) -> list[Record]:
+        return self._kafka.visible(topic, partition)
+
+    def delete_before(self, partition: Partition, offset: int) -> None:
+        self._kafka.delete_before(partition, offset)
+
+    def sessions_end(self) -> None:
+        self._clock.advance_to(self._clock.now_ms() + SESSION_TIMEOUT_MS)
+
+    def until(self, holds: Callable[[], bool]) -> bool:
+        return any(holds() for _ in range(10))
+
+    def close(self) -> None:
+        """Nothing is left behind."""
+
+
+class RealWorld:
+    """See ``World``. Topics, groups and ids get names of their own, so that one broker serves all tests."""
+
+    def __init__(self, servers: str) -> None:
+        self._servers = servers
+        self._run = uuid4().hex[:8]
+        self._admin = KafkaAdmin(servers)
+        self._topics = 0
+        self._clients: list[Source | Producer] = []
+        self._plain = PlainProducer({"bootstrap.servers": servers, "linger.ms": 0})
+
+    def topic(self, *, partitions: int = 1) -> str:
+        self._topics += 1
+        name = f"{self._run}-topic-{self._topics}"
+        self._admin.create([_Topic(name, partitions)])
+        return name
+
+    def source(self, group: str, instance: str, *topics: str) -> Source:
+        source = KafkaSource(
+            self._servers,
+            topics=topics,
+            group=f"{self._run}-{group}",
+            instance_id=instance,
+            session_timeout_ms=SESSION_TIMEOUT_MS,
+        )
+        self._clients.append(source)
+        return source
+
+    def producer(self, transactional_id: str) -> Producer:
+        producer = KafkaProducer(
+            self._servers,
+            transactional_id=f"{self._run}-{transactional_id}",
+            transaction_timeout_ms=TRANSACTION_TIMEOUT_MS,
+        )
+        self._clients.append(producer)
+        return producer
+
+    def append(
+        self,
+        topic: str,
+        value: bytes | None,
+        *,
+        partition: int = 0,
+        key: bytes | None = None,
+        headers: Headers = (),
+        timestamp_ms: int = NOW_MS,
+    ) -> int:
+        offsets: list[int] = []
+
+        def delivered(error: KafkaError | None, message: Message) -> None:
+            assert error is None, error
+            offsets.append(int(message.offset() or 0))
+
+        self._plain.produce(
+            topic,
+            value,
+            key,
+            partition,
+            delivered,
+            timestamp=timestamp_ms,
+            headers=list(headers),
+        )
+        assert self._plain.flush(ANSWER_TIMEOUT_S) == 0
+        return offsets[0]
+
+    def visible(self, topic: str, partition: int = 0) -> list[Record]:
+        reader = Consumer(
+            {
+                "bootstrap.servers": self._servers,
+                "group.id": "reader",  # the client demands one; nothing is committed
+                "isolation.level": "read_committed",
+                "enable.auto.commit": False,
+                "enable.partition.eof": True,
+                "fetch.wait.max.ms": 10,
+            }
+        )
+        reader.assign([TopicPartition(topic, partition, OFFSET_BEGINNING)])
+        records: list[Record] = []
+        try:
+            while (message := reader.poll(ANSWER_TIMEOUT_S)) is not None and message.error() is None:
+                records.append(_record(message))
+        finally:
+            reader.close()
+        return records
+
+    def delete_before(self, partition: Partition, offset: int) -> None:
+        place = TopicPartition(*partition, offset)
+        admin = AdminClient({"bootstrap.servers": self._servers})
+        [answer] = admin.delete_records([place]).values()
+        answer.result(ANSWER_TIMEOUT_S)
+
+    def sessions_end(self) -> None:
+        """Time passes by itself; ``until`` waits for long enough."""
+
+    def until(self, holds: Callable[[], bool]) -> bool:
+        deadline_s = time.monotonic() + 3 * SESSION_TIMEOUT_MS / 1_000
+        while not holds():
+            if time.monotonic() > deadline_s:
+                return False
+        return True
+
+    def close(self) -> None:
+        for client in self._clients:
+            client.close()
+
+
+class _Topic(NamedTuple):
+    name: str
+    partitions: int
+    replication_factor: int = 1
+    config: dict[str, str] = {}  # noqa: RUF012 - a named tuple's default; nobody writes to it
+
+
+def _record(message: Message) -> Record:
+    return Record(
+        str(message.topic()),
+        int(message.partition() or 0),
+        int(message.offset() or 0),
+        int(message.timestamp()[1]),
+        _bytes(message.key()),
+        _bytes(message.value()),
+        list(message.headers() or ()),  # type: ignore[arg-type]  # bytes, as it is read
+    )
+
+
+def _bytes(content: str | bytes | None) -> bytes | None:
+    return content.encode() if isinstance(content, str) else content
+
+
+# What tests do with either.
+
+
+def read(world: World, source: Source, count: int, *, limit: int = 100) -> list[Record]:
+    """Poll until that many records have come."""
+    records: list[Record] = []
+
+    def enough() -> bool:
+        records.extend(source.poll(limit, 0.1).records)
+        return len(records) >= count
+
+    assert world.until(enough), f"{len(records)} of {count} records"
+    return records
+
+
+def polled(world: World, source: Source, count: int) -> Poll:
+    """One poll that brought that many records at once; if they trickle in, they are put back first."""
+    polls: list[Poll] = []
+
+    def at_once() -> bool:
+        if polls and polls[-1].records:
+            source.rewind()
+        polls.append(source.poll(100, 0.1))
+        return len(polls[-1].records) == count
+
+    assert world.until(at_once), [len(poll.records) for poll in polls]
+    return polls[-1]
+
+
+def nothing_more(source: Source) -> bool:
+    """A few polls bring nothing. Whether something comes later nobody can know."""
+    return not any(source.poll(100, 0.2).records for _ in range(3))
+
+
+def settle(world: World, sources: Sequence[Source], partitions: Iterable[Partition]) -> None:
+    """Poll all members until every partition has an owner and every member has a part; records are lost."""
+    wanted = sorted(partitions)
+
+    def shared() -> bool:
+        for source in sources:
+            source.poll(100, 0.1)
+        owned = [source.assignment() for source in sources]
+        return all(owned) and sorted(partition for each in owned for partition in each) == wanted
+
+    assert world.until(shared), [source.assignment() for source in sources]
+
+
+def values(records: Iterable[Record]) -> list[bytes | None]:
+    return [record.value for record in records]
+
+
+def announced(world: World, transactional_id: str = "worker") -> Producer:
+    """A producer that is ready to begin."""
+    producer = world.producer(transactional_id)
+    producer.replace()
+    return producer

@@ -1,0 +1,70 @@
+"""The examples of README and docs are run as they stand."""
+
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+SIMULATE = (ROOT / "docs/simulate.md").read_text(encoding="utf-8")
+BLOCK = r"<!-- %s -->\n```\w*\n(.*?)```"
+
+
+def files(page: str) -> dict[str, str]:
+    return dict(re.findall(BLOCK % r"file: (\S+)", page, re.DOTALL))
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Every file of the two pages, and the commands of this environment first on the path."""
+    for name, text in {**files(README), **files(SIMULATE)}.items():
+        (tmp_path / name).write_text(text, encoding="utf-8")
+    commands = str(Path(sys.executable).parent)
+    monkeypatch.setenv("PATH", f"{commands}:/usr/bin:/bin")
+    monkeypatch.chdir(tmp_path)
+    assert shutil.which("audience-worker", path=commands)
+    return tmp_path
+
+
+def run(script: str) -> str:
+    finished = subprocess.run(["bash", "-euc", script], capture_output=True, text=True, check=False)
+    assert finished.returncode == 0, finished.stderr
+    return finished.stdout
+
+
+def test_the_commands_of_readme_do_what_it_says(folder: Path) -> None:
+    """One entry at 10:01, one exit a week after the first view."""
+    (script,) = re.findall(BLOCK % "run", README, re.DOTALL)
+
+    output = run(script)
+
+    assert re.findall(r'"event":"(Audience \w+)".*?"timestamp":"([^"]+)"', output) == [
+        ("Audience Entered", "2025-01-10T10:01:00.000Z"),
+        ("Audience Exited", "2025-01-17T10:00:00.000Z"),
+    ]
+
+
+def test_the_shell_test_of_simulate_passes_and_can_fail(folder: Path) -> None:
+    (script,) = re.findall(BLOCK % "run", SIMULATE, re.DOTALL)
+    run(script)
+
+    (folder / "events.ndjson").write_text("", encoding="utf-8")
+    finished = subprocess.run(["bash", "-euc", script], capture_output=True, check=False)
+    assert finished.returncode != 0
+
+
+def test_the_pytest_test_of_simulate_passes(folder: Path) -> None:
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "test_audiences.py"]
+    finished = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+    assert "1 passed" in finished.stdout, finished.stdout
+
+
+def test_every_file_that_readme_names_is_there() -> None:
+    """Links and the proofs of the promises."""
+    named = re.findall(r"\]\(([^)#:]+)\)", README) + re.findall(r"`(tests/[^`]+)`", README)
+    assert named
+    assert [name for name in named if not (ROOT / name).exists()] == []

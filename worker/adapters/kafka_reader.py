@@ -1,0 +1,59 @@
+"""A whole partition, read once from an offset to its present end, outside any group: for the control plane."""
+
+from collections.abc import Mapping
+
+from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
+
+from worker.adapters.kafka_client import CLIENT_LOG, Properties, merged, one_line
+from worker.errors import DependencyError
+from worker.ports import Partition, Record
+
+SILENCE_S = 10.0
+"""Without a record or the end for so long, the brokers do not answer."""
+
+
+def read_to_end(servers: str, properties: Mapping[str, str], partition: Partition, *, start: int) -> list[Record]:
+    """Committed records of a partition from an offset (or the first one kept) to the end as of now.
+
+    Raises:
+        DependencyError: the brokers do not answer.
+    """
+    fixed: Properties = {
+        "bootstrap.servers": servers,
+        "group.id": "unused",
+        "isolation.level": "read_committed",
+        "enable.auto.commit": False,
+        "auto.offset.reset": "earliest",
+        "enable.partition.eof": True,
+    }
+    consumer = Consumer(merged({}, properties, fixed), logger=CLIENT_LOG)
+    try:
+        consumer.assign([TopicPartition(*partition, start)])
+        return _records(consumer)
+    except KafkaException as error:
+        raise DependencyError(f"Kafka: read {partition.topic}: {one_line(error)}") from error
+    finally:
+        consumer.close()
+
+
+def _records(consumer: Consumer) -> list[Record]:
+    """Headers are left out: nothing of the control plane reads them."""
+    records: list[Record] = []
+    while (message := consumer.poll(SILENCE_S)) is not None:
+        error = message.error()
+        if error is not None and error.code() == KafkaError._PARTITION_EOF:  # noqa: SLF001
+            return records
+        if error is not None:
+            raise KafkaException(error)
+        records.append(
+            Record(
+                str(message.topic()),
+                int(message.partition() or 0),
+                int(message.offset() or 0),
+                message.timestamp()[1],
+                message.key(),
+                message.value(),
+                (),
+            )
+        )
+    raise DependencyError("Kafka: the brokers do not answer")

@@ -1,0 +1,186 @@
+"""Consumer and producer of ``MemoryKafka``."""
+
+from collections.abc import Iterable, Mapping
+
+from worker.adapters.memory_broker import MemoryBroker, Session
+from worker.adapters.memory_groups import Membership
+from worker.adapters.memory_log import Outcome, Transaction
+from worker.errors import DependencyError, TransactionRefusedError
+from worker.ports import Headers, Partition, Poll, Record
+
+
+class MemoryProducer:
+    """See ``worker.ports.Producer``. Fences nobody before ``replace`` and can do nothing before it."""
+
+    def __init__(self, broker: MemoryBroker, transactional_id: str) -> None:
+        self._broker = broker
+        self._transactional_id = transactional_id
+        self._session: Session | None = None
+
+    def begin(self) -> None:
+        session = self._current("begin")
+        if session.transaction is not None:
+            raise self._refusal("a transaction is open already")
+        session.transaction = Transaction(self._broker.clock.now_ms())
+
+    def produce(
+        self,
+        topic: str,
+        *,
+        key: bytes | None,
+        value: bytes | None,
+        headers: Headers = (),
+        partition: int | None = None,
+    ) -> None:
+        transaction = self._open("produce")
+        self._broker.append(topic, key=key, value=value, headers=headers, partition=partition, transaction=transaction)
+
+    def send_offsets(self, offsets: Mapping[Partition, int], metadata: object) -> None:
+        transaction = self._open("send_offsets")
+        if not isinstance(metadata, Membership):
+            raise self._refusal("offsets need the group metadata of a poll")
+        if not self._broker.group(metadata.group).is_current(metadata):
+            raise self._refusal(f"generation {metadata.generation} of {metadata.group!r} is over")
+        for partition, offset in offsets.items():
+            transaction.offsets[metadata.group, partition] = offset
+
+    def commit(self) -> None:
+        self._open("commit")
+        if self._session is not None:
+            self._broker.end(self._session, Outcome.COMMITTED)
+        self._broker.io("commit:answer")
+
+    def abort(self) -> None:
+        try:
+            self._broker.io("abort")
+        except DependencyError:
+            return  # left open: replace() or the timeout ends it
+        if self._session is not None:
+            self._broker.end(self._session, Outcome.ABORTED)
+
+    def replace(self) -> None:
+        self._broker.io("init_transactions")
+        self._session = self._broker.init_transactions(self._transactional_id)
+
+    def close(self) -> None:
+        """What is open stays open, as when a process dies."""
+        self._session = None
+
+    def _current(self, label: str) -> Session:
+        self._broker.io(label)
+        self._broker.expire_transactions()
+        session = self._session
+        if session is None:
+            raise TransactionRefusedError("the producer is closed or has not been announced: replace() it")
+        if session.refused:
+            raise TransactionRefusedError(f"producer {self._transactional_id!r} was fenced, timed out or refused")
+        return session
+
+    def _open(self, label: str) -> Transaction:
+        transaction = self._current(label).transaction
+        if transaction is None:
+            raise self._refusal("there is no open transaction")
+        return transaction
+
+    def _refusal(self, reason: str) -> TransactionRefusedError:
+        """Like a real one, this producer is of no use afterwards, whatever was wrong."""
+        if self._session is not None:
+            self._session.refused = True
+        return TransactionRefusedError(reason)
+
+
+class MemorySource:
+    """See ``worker.ports.Source``. A static member: a closed one keeps its place until its session ends."""
+
+    def __init__(self, broker: MemoryBroker, group: str, instance: str, topics: Iterable[str]) -> None:
+        self._broker = broker
+        self._group = group
+        self._instance = instance
+        self._topics = list(topics)
+        self._member: int | None = None
+        self._changed = False
+        self._cursors: dict[Partition, int] = {}  # where to read on: past markers and aborted records
+        self._positions: dict[Partition, int] = {}  # after the last record returned
+        self._at_end: frozenset[Partition] = frozenset()
+        self._unplaced: list[Partition] = []  # owned, but without a position yet
+
+    def poll(self, limit: int, timeout_s: float) -> Poll:
+        """Never waits: nobody could produce meanwhile."""
+        del timeout_s
+        self._broker.io("poll")
+        self._take_part()
+        self._place()
+        records = self._fetch(limit)
+        changed, self._changed = self._changed, False
+        generation = self._broker.group(self._group).generation
+        return Poll(records, Membership(self._group, self._instance, self._member, generation), changed)
+
+    def assignment(self) -> frozenset[Partition]:
+        return frozenset(self._positions)
+
+    def position(self, partition: Partition) -> int:
+        return self._positions[partition]
+
+    def at_end(self) -> frozenset[Partition]:
+        return self._at_end
+
+    def lag(self) -> Mapping[Partition, int]:
+        return {
+            partition: max(0, self._broker.log(partition).end - cursor) for partition, cursor in self._cursors.items()
+        }
+
+    def rewind(self) -> None:
+        self._unplaced += self._positions
+        self._forget(list(self._positions))
+        self._broker.io("rewind")
+        self._place()
+
+    def close(self) -> None:
+        if self._member is not None:
+            self._broker.group(self._group).close(self._instance, self._member, self._broker.clock.now_ms())
+
+    def _take_part(self) -> None:
+        """Join, or join again after being thrown out; then give up and take what the group has decided."""
+        group = self._broker.group(self._group)
+        current = group.member(self._instance)
+        if self._member is not None and current is not None and current != self._member:
+            raise DependencyError(f"another consumer of {self._group!r} has taken the name {self._instance!r}")
+        if current is None or self._member is None:
+            self._forget(list(self._positions))
+            self._unplaced.clear()
+            self._member = group.join(self._instance, self._broker.partitions(self._topics))
+        revoked, assigned = group.exchange(self._instance, [*self._positions, *self._unplaced])
+        self._forget(revoked)
+        self._unplaced = [partition for partition in self._unplaced if partition not in revoked] + assigned
+
+    def _forget(self, partitions: Iterable[Partition]) -> None:
+        for partition in partitions:
+            self._changed = True
+            self._positions.pop(partition, None)
+            self._cursors.pop(partition, None)
+        self._at_end &= self._positions.keys()
+
+    def _place(self) -> None:
+        """Go to the stable committed offset of every partition that has no position."""
+        while self._unplaced:
+            partition = self._unplaced[-1]
+            committed = self._broker.stable_offset(self._group, partition)
+            start = self._broker.log(partition).start if committed is None else committed
+            self._positions[partition] = self._cursors[partition] = start
+            self._unplaced.pop()
+            self._changed = True
+
+    def _fetch(self, limit: int) -> list[Record]:
+        records: list[Record] = []
+        at_end = set()
+        for partition in list(self._cursors):
+            found, cursor = self._broker.read(partition, self._cursors[partition], limit - len(records))
+            self._cursors[partition] = cursor
+            if found:
+                records += found
+                self._positions[partition] = found[-1].offset + 1
+            # Not where an open transaction begins: what it will add may be older than now.
+            if cursor == self._broker.log(partition).end:
+                at_end.add(partition)
+        self._at_end = frozenset(at_end)
+        return records

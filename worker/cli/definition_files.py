@@ -1,0 +1,121 @@
+"""Files of definitions: read, checked as a whole, and turned into records of the ``definitions`` topic."""
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import NamedTuple
+
+from consumers.definitions import canonical, definition_of
+from schemas.definition import record_key
+from schemas.definition_file import Definitions, Position, load
+from worker.audiences.catalogue import Definition, faults
+from worker.audiences.language.errors import QueryError
+from worker.errors import InputError
+
+SUFFIXES = (".yaml", ".yml", ".json")
+
+
+class Document(NamedTuple):
+    """One document as it goes into the topic."""
+
+    key: str
+    value: bytes
+
+
+class _Place(NamedTuple):
+    source: str
+    query: Position | None
+
+
+def read_files(paths: Iterable[Path]) -> dict[str, str]:
+    """Text by file name; a folder stands for the YAML and JSON files below it.
+
+    Raises:
+        InputError: a file cannot be read, or there is none.
+    """
+    texts: dict[str, str] = {}
+    for path in paths:
+        files = _files_below(path) if path.is_dir() else [path]
+        if not files:
+            raise InputError(f"{path}: no {', '.join(SUFFIXES)} file in this folder")
+        for file in files:
+            try:
+                texts[str(file)] = file.read_text(encoding="utf-8")
+            except OSError as error:
+                raise InputError(f"{file}: {error.strerror}") from error
+            except UnicodeDecodeError as error:
+                raise InputError(f"{file}: not UTF-8") from error
+    return texts
+
+
+def _files_below(folder: Path) -> list[Path]:
+    return sorted(file for file in folder.rglob("*") if file.suffix in SUFFIXES)
+
+
+def documents_of(texts: Mapping[str, str]) -> list[Document]:
+    """Every document of some files, checked by itself and beside the others; identity settings come first.
+
+    Raises:
+        InputError: one line ``file:line:column: message`` for everything that is wrong.
+    """
+    loaded = {source: load(text, source=source) for source, text in texts.items()}
+    found = [str(fault) for definitions in loaded.values() for fault in definitions.faults]
+    if found:
+        raise InputError(*found)
+    documents: dict[str, Document] = {}
+    audiences: dict[str, tuple[Definition, _Place]] = {}
+    for source, definitions in loaded.items():
+        found += _collect(source, definitions, documents, audiences)
+    found += _check(audiences)
+    if found:
+        raise InputError(*found)
+    identity = [document for document in documents.values() if document.key == "identity"]
+    return identity + [documents[f"audience:{key}"] for key in audiences]
+
+
+def _collect(
+    source: str,
+    definitions: Definitions,
+    documents: dict[str, Document],
+    audiences: dict[str, tuple[Definition, _Place]],
+) -> list[str]:
+    found = []
+    if definitions.identity is not None:
+        if "identity" in documents:
+            found.append(f"{source}: identity settings stand in another file too")
+        documents["identity"] = Document("identity", canonical(definitions.identity))
+    for trait in definitions.traits:
+        place = _Place(source, definitions.queries.get(record_key(trait)))
+        found.append(_located(place, f"trait {trait.key!r}: computed traits are not evaluated yet"))
+    for audience in definitions.audiences:
+        key = record_key(audience)
+        place = _Place(source, definitions.queries.get(key))
+        if key in documents:
+            found.append(_located(place, f"audience {audience.key!r} is defined twice"))
+        documents[key] = Document(key, canonical(audience))
+        audiences[audience.key] = (definition_of(audience), place)
+    return found
+
+
+def _check(audiences: Mapping[str, tuple[Definition, _Place]]) -> list[str]:
+    """Faults of each audience beside all the others."""
+    every = {key: definition for key, (definition, _) in audiences.items()}
+    found = []
+    for key, (definition, place) in audiences.items():
+        others = {other: one for other, one in every.items() if other != key and not _broken(one)}
+        found += [_located(place, f"audience {key!r}: {error.message}", error) for error in faults(definition, others)]
+    return found
+
+
+def _broken(definition: Definition) -> bool:
+    return bool(faults(definition, {}))
+
+
+def _located(place: _Place, message: str, error: QueryError | None = None) -> str:
+    """``file:line:column: message``, counted in the file: a query's first line stands where the query does."""
+    if place.query is None:
+        return f"{place.source}: {message}"
+    line, column = place.query
+    if error is not None and error.line is not None and error.column is not None:
+        column = error.column + (column - 1 if error.line == 1 else 0)
+        line += error.line - 1
+    return f"{place.source}:{line}:{column}: {message}"

@@ -1,0 +1,24 @@
+"""From settings, which users write, to options, which the engine takes."""
+
+from worker.cli.assembly import Options
+from worker.settings import Settings
+
+HOUR_MS = 3_600_000
+
+
+def options_of(settings: Settings) -> Options:
+    """Units: hours and seconds of the settings become milliseconds."""
+    return Options(
+        space_id=settings.space_id,
+        topic_prefix=settings.topic_prefix,
+        require_external_definition=settings.require_external_definition,
+        dedup_window_ms=settings.dedup_window_hours * HOUR_MS,
+        batch_records=settings.batch_records_max,
+        ticks_max=settings.timer_scan_profiles_max,
+        cached_identifiers=settings.identity_cache_entries,
+        cached_profiles=settings.state_cache_profiles,
+        scan_interval_ms=settings.timer_scan_interval_ms,
+        progress_interval_ms=settings.progress_interval_ms,
+        clock_margin_ms=settings.clock_skew_max_ms,
+        hold_max_ms=settings.exit_hold_max_s * 1000,
+    )

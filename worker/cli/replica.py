@@ -1,0 +1,191 @@
+"""One running replica: turns the loop, waits out what fails, and tells the world how it is doing."""
+
+import gc
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from threading import Event
+from typing import Any
+
+import structlog
+
+from worker.clock import Clock
+from worker.engine.loop import Loop
+from worker.engine.report import Report
+from worker.errors import DependencyError
+from worker.metrics import BatchFigures, Direction, Metrics, Outcome
+from worker.ports import Partition, Source
+
+OBSERVE_INTERVAL_S = 1.0
+SUMMARY_INTERVAL_S = 10.0
+FIRST_PAUSE_S = 0.05
+YOUNG = 1
+"""Generations of the garbage collector that are looked at: not the states and caches, which live long."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Patience:
+    """``poll_s``: wait for a first record. ``pause_max_s``: longest wait between two tries at a dependency.
+
+    ``stall_max_s``: without a turn for so long, the loop counts as stuck. ``lag_max``: above it, not ready.
+    """
+
+    poll_s: float
+    pause_max_s: float
+    stall_max_s: float
+    lag_max: int
+
+
+@dataclass(slots=True)
+class _Totals:
+    """Since the last line in the log."""
+
+    records: int = 0
+    batches: int = 0
+    transitions: int = 0
+    dead_letters: int = 0
+    duplicates: int = 0
+
+
+@dataclass(slots=True)
+class Replica:
+    """``sources``: of the roles that it has. ``topic_name``: takes the prefix off a full name."""
+
+    loop: Loop
+    sources: Sequence[Source]
+    metrics: Metrics
+    clock: Clock
+    patience: Patience
+    bare_name: Callable[[str], str]
+    read_sizes: Callable[[], Mapping[str, int]]
+    log: Any = field(default_factory=structlog.get_logger)
+    _turned_s: float = field(default_factory=time.monotonic)
+    _observed_s: float = 0.0
+    _told_s: float = field(default_factory=time.monotonic)
+    _trouble: str | None = "starting"
+    _lag: int = 0
+    _totals: _Totals = field(default_factory=_Totals)
+    _reached_ms: dict[Partition, int] = field(default_factory=dict)
+
+    def run(self, stop: Event) -> None:
+        """Turn until told to stop; the batch at hand is finished first.
+
+        Raises:
+            InvariantError: our own bug. Nothing of the batch at hand has been committed.
+        """
+        pause_s = FIRST_PAUSE_S
+        while not stop.is_set():
+            try:
+                report = self.loop.turn(self.patience.poll_s)
+            except DependencyError as error:
+                self._abandoned(error, pause_s)
+                stop.wait(pause_s)
+                pause_s = min(2 * pause_s, self.patience.pause_max_s)
+                continue
+            pause_s = FIRST_PAUSE_S
+            self._turned(report)
+
+    def _abandoned(self, error: DependencyError, pause_s: float) -> None:
+        self._turned_s = time.monotonic()
+        self._trouble = str(error)
+        self.metrics.transaction("refused")
+        self.log.warning("batch_abandoned", error=str(error), kind=type(error).__name__, again_in_s=pause_s)
+
+    def _turned(self, report: Report | None) -> None:
+        now_s = time.monotonic()
+        self._turned_s, self._trouble = now_s, None
+        if report is not None:
+            self._count(report)
+        if now_s - self._observed_s >= OBSERVE_INTERVAL_S:
+            self._observed_s = now_s
+            self._observe()
+        if now_s - self._told_s >= SUMMARY_INTERVAL_S:
+            gc.collect(YOUNG)  # by hand, because `run` has switched it off
+            self._tell(now_s - self._told_s)
+            self._told_s = now_s
+
+    def _count(self, report: Report) -> None:
+        books, name = report.books, self.bare_name
+        outcomes: dict[tuple[str, Outcome], int] = {}
+        for topic, count in books.resolved.items():
+            outcomes[name(topic), "resolved"] = count
+        for topic, count in books.duplicate.items():
+            outcomes[name(topic), "duplicate"] = count
+        for topic, count in books.control.items():
+            outcomes[name(topic), "control"] = count
+        dead = {(name(topic), reason): count for (topic, reason), count in books.dead.items()}
+        for (topic, _), count in dead.items():
+            outcomes[topic, "dead_letter"] = outcomes.get((topic, "dead_letter"), 0) + count
+        changes: dict[tuple[str, Direction], int] = {
+            (key, "entered" if entered else "exited"): count for (key, entered), count in report.transitions.items()
+        }
+        self.metrics.batch(
+            BatchFigures(
+                records=report.records,
+                seconds=sum(report.wall_s.values()),
+                outcomes=outcomes,
+                dead_letters=dead,
+                changes=changes,
+                phases=report.wall_s,
+                exit_lateness_s=[lateness / 1000 for lateness in report.lateness_ms],
+                future_timestamps={name(topic): count for topic, count in books.in_the_future.items()},
+            )
+        )
+        self.metrics.transaction("committed")
+        self._reached_ms.update(report.reached_ms)
+        self._totals.records += report.records
+        self._totals.batches += 1
+        self._totals.transitions += sum(changes.values())
+        self._totals.dead_letters += sum(dead.values())
+        self._totals.duplicates += books.duplicate.total()
+
+    def _observe(self) -> None:
+        now_ms = self.clock.now_ms()
+        records: dict[Partition, int] = {}
+        seconds: dict[Partition, float] = {}
+        for source in self.sources:
+            for partition, lag in source.lag().items():
+                bare = Partition(self.bare_name(partition.topic), partition.partition)
+                records[bare] = lag
+                reached_ms = self._reached_ms.get(partition, now_ms)
+                seconds[bare] = max(0, now_ms - reached_ms) / 1000 if lag else 0.0
+        self._lag = max(records.values(), default=0)
+        self.metrics.lag(records, seconds)
+        try:
+            self.metrics.audience_sizes(self.read_sizes())
+        except DependencyError as error:  # the next turn meets it too and says so
+            self._trouble = str(error)
+        ready, _ = self.ready()
+        self.metrics.ready(yes=ready)
+
+    def _tell(self, seconds: float) -> None:
+        """One line for many batches: a line for each would be most of the work of a quiet worker."""
+        totals, self._totals = self._totals, _Totals()
+        if totals.batches:
+            self.log.info(
+                "progress",
+                seconds=round(seconds, 1),
+                records=totals.records,
+                batches=totals.batches,
+                transitions=totals.transitions,
+                duplicates=totals.duplicates,
+                dead_letters=totals.dead_letters,
+                lag=self._lag,
+            )
+
+    def alive(self) -> tuple[bool, str]:
+        """Whether the loop turns."""
+        silent_s = time.monotonic() - self._turned_s
+        if silent_s > self.patience.stall_max_s:
+            return False, f"the loop has not turned for {silent_s:.0f} s"
+        return True, "the loop turns"
+
+    def ready(self) -> tuple[bool, str]:
+        """Whether the replica does its share: assigned, dependencies reachable, definitions loaded, lag bounded."""
+        if self._trouble is not None:
+            return False, self._trouble
+        if not all(source.assignment() for source in self.sources):
+            return False, "no partitions are assigned"
+        if self._lag > self.patience.lag_max:
+            return False, f"{self._lag} records behind on one partition"
+        return True, "ready"

@@ -1,0 +1,154 @@
+"""The folder's half of a batch: load, fold and evaluate, commit. The only one that touches profile states.
+
+    begin    group the mail by profile; send the loads
+    receive  receive the states
+    fold     step every record in offset order
+    commit   encode; send one commit per slot
+    check    receive the commits
+
+A record at or below a state's ``applied`` was folded in an attempt whose transaction did not commit: its outputs are
+those kept beside the state, never a second evaluation (ARCHITECTURE.md, "Fold").
+"""
+
+from collections import Counter, defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from worker.audiences.catalogue import Catalogue
+from worker.cache import TwoGenerations
+from worker.engine.announce import Announcer
+from worker.engine.mail import Mail
+from worker.engine.output import Output, pack, unpack
+from worker.engine.step import Step, step
+from worker.errors import StateConflictError
+from worker.ports import PendingOutputs, Reply, StateWrite, Store
+from worker.profiles.codec import decode, encode
+from worker.profiles.state import ProfileState
+from worker.slots import slot_of
+
+
+@dataclass(slots=True)
+class FoldBatch:
+    """Between ``begin`` and ``check``.
+
+    ``starts``: by slot, the first offset of the batch in its partition. ``expected``: ``applied`` of each changed
+    state as it is stored. ``sizes``: by how much each profile changes the sizes of audiences. ``transitions``: how
+    many, by (audience key, entered).
+    """
+
+    mail: dict[bytes, list[Mail]]
+    starts: Mapping[int, int]
+    states: dict[bytes, ProfileState] = field(default_factory=dict)
+    loads: list[tuple[list[bytes], Reply[list[bytes | None]]]] = field(default_factory=list)
+    expected: dict[bytes, int] = field(default_factory=dict)
+    pending: defaultdict[int, list[PendingOutputs]] = field(default_factory=lambda: defaultdict(list))
+    sizes: dict[bytes, Counter[str]] = field(default_factory=dict)
+    commits: list[Reply[list[int]]] = field(default_factory=list)
+    transitions: Counter[tuple[str, bool]] = field(default_factory=Counter)
+    lateness_ms: list[int] = field(default_factory=list)
+
+
+class Folder:
+    """Owns the decoded states of its partitions' profiles, as long as nothing is in doubt."""
+
+    def __init__(self, *, store: Store, announcer: Announcer, cached_profiles: int) -> None:
+        self._store = store
+        self._announcer = announcer
+        self._states: TwoGenerations[bytes, ProfileState] = TwoGenerations(cached_profiles)
+
+    def forget(self) -> None:
+        """Drop every state: a new assignment, an abort, a doubt. A state of a failed batch may be ahead."""
+        self._states.clear()
+
+    def begin(self, mail: Sequence[Mail], starts: Mapping[int, int]) -> FoldBatch:
+        """Send the loads of what is not cached. ``mail`` in offset order per partition; ``starts`` by slot."""
+        by_profile: defaultdict[bytes, list[Mail]] = defaultdict(list)
+        for letter in mail:
+            by_profile[letter.profile].append(letter)
+        batch = FoldBatch(by_profile, starts)
+        missing: defaultdict[int, list[bytes]] = defaultdict(list)
+        for profile in by_profile:
+            state = self._states.get(profile)
+            if state is None:
+                missing[slot_of(profile)].append(profile)
+            else:
+                batch.states[profile] = state
+        batch.loads = [(profiles, self._store.load(slot, profiles)) for slot, profiles in missing.items()]
+        return batch
+
+    def receive(self, batch: FoldBatch) -> int:
+        """Receive and decode the states; the newest catalogue version that one of them was evaluated under."""
+        for profiles, reply in batch.loads:
+            for profile, blob in zip(profiles, reply.get(), strict=True):
+                state = batch.states[profile] = decode(blob)
+                self._states.put(profile, state)
+        return max((state.version for state in batch.states.values()), default=0)
+
+    def fold(self, batch: FoldBatch, catalogue: Catalogue, *, sent_ms: int) -> list[Output]:
+        """Step every record; the outputs, in mailbox order per profile.
+
+        ``sent_ms``: the time that outputs say they were produced at.
+        """
+        outputs: list[Output] = []
+        for profile, letters in batch.mail.items():
+            state = batch.states[profile]
+            expected, changed = state.applied, False
+            for letter in letters:
+                if letter.offset <= state.applied:
+                    outputs += self._kept(slot_of(profile), letter.offset)
+                    continue
+                done = step(state, letter, catalogue)
+                changed |= done.changed
+                if done.transitions:
+                    made = self._announce(batch, profile, state, done, catalogue, sent_ms)
+                    batch.pending[slot_of(profile)].append(PendingOutputs(letter.offset, profile, pack(made)))
+                    outputs += made
+            if changed:
+                batch.expected[profile] = expected
+        return outputs
+
+    def commit(self, batch: FoldBatch) -> None:
+        """Encode the changed states and send one commit per slot."""
+        writes: defaultdict[int, list[StateWrite]] = defaultdict(list)
+        for profile, expected in batch.expected.items():
+            state = batch.states[profile]
+            sizes = tuple(batch.sizes[profile].items()) if profile in batch.sizes else ()
+            writes[slot_of(profile)].append(StateWrite(profile, expected, encode(state), state.due_ms, sizes))
+        batch.commits = [
+            self._store.commit(slot, changed, batch.pending[slot], trim_below=batch.starts[slot])
+            for slot, changed in writes.items()
+        ]
+
+    def _announce(
+        self,
+        batch: FoldBatch,
+        profile: bytes,
+        state: ProfileState,
+        done: Step,
+        catalogue: Catalogue,
+        sent_ms: int,
+    ) -> list[Output]:
+        sizes = batch.sizes.setdefault(profile, Counter())
+        for transition in done.transitions:
+            entered = bool(transition.number & 1)
+            batch.transitions[transition.key, entered] += 1
+            sizes[transition.key] += 1 if entered else -1
+            if transition.reason == "time":
+                batch.lateness_ms.append(max(0, sent_ms - transition.at_ms))
+        return self._announcer.announce(profile, state, done, catalogue, sent_ms=sent_ms)
+
+    def _kept(self, slot: int, offset: int) -> list[Output]:
+        """What an earlier attempt made of this very record."""
+        return [
+            output for kept in self._store.load_pending(slot, offset, offset).get() for output in unpack(kept.outputs)
+        ]
+
+    def check(self, batch: FoldBatch) -> None:
+        """Receive the commits.
+
+        Raises:
+            StateConflictError: somebody else has written a state of ours; nothing of the batch may be sent.
+        """
+        for reply in batch.commits:
+            if reply.get():
+                raise StateConflictError("a profile state was written by another worker")

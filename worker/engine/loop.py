@@ -1,0 +1,111 @@
+"""The loop of one replica: poll, do a batch, over and over.
+
+A turn takes mailbox records first and input records with the room that is left. Any refusal, abort or doubt, at any
+step: the batch is abandoned, the producer replaced, everything in memory dropped, and the replica starts again from
+the stable committed offsets. Never on from where it was.
+"""
+
+from dataclasses import dataclass
+
+from worker.clock import Clock
+from worker.engine.batch import Batcher
+from worker.engine.control import Control
+from worker.engine.output import Output
+from worker.engine.report import Report
+from worker.engine.roles import Folding, Routing
+from worker.errors import DependencyError
+from worker.ports import Poll, Producer
+
+NO_POLL = Poll(records=[], metadata=None, changed=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """``batch_records``: of one turn, both roles together. ``scan_interval_ms``: between two looks at the timers."""
+
+    batch_records: int
+    scan_interval_ms: int
+
+
+class Loop:
+    """``routing`` or ``folding`` is None when the replica does not have that role."""
+
+    def __init__(self, batcher: Batcher, limits: Limits) -> None:
+        self._batcher = batcher
+        self._limits = limits
+        self._clock: Clock = batcher.clock
+        self._control: Control = batcher.control
+        self._producer: Producer = batcher.producer
+        self._routing: Routing | None = batcher.routing
+        self._folding: Folding | None = batcher.folding
+        self._scanned_ms: int | None = None
+        self._in_doubt = True
+
+    def turn(self, timeout_s: float) -> Report | None:
+        """One batch, or None when there was nothing to do; waits up to ``timeout_s`` for records.
+
+        Raises:
+            DependencyError: Kafka or Redis refused. The batch was abandoned; the next turn starts afresh.
+            InvariantError: our own bug; do not go on.
+        """
+        try:
+            if self._in_doubt:
+                self._start_afresh()
+            return self._turn(timeout_s)
+        except DependencyError:
+            self._in_doubt = True
+            raise
+
+    def _start_afresh(self) -> None:
+        """Fence whatever was left open under our id; back to the committed offsets with nothing in memory."""
+        self._producer.abort()
+        self._producer.replace()
+        for role in (self._routing, self._folding):
+            if role is not None:
+                role.source.rewind()
+                role.forget()
+        self._control.refresh()
+        self._in_doubt = False
+
+    def _turn(self, timeout_s: float) -> Report | None:
+        stopwatch = self._batcher.stopwatch
+        stopwatch.start()
+        polled_ms = self._clock.now_ms()
+        mailbox, inputs = self._poll(timeout_s)
+        stopwatch.mark("consume")
+        self._control.follow(self._clock.now_ms())
+        own = self._own_records()
+        report = None
+        if mailbox.records or inputs.records or own:
+            report = self._batcher.run(mailbox, inputs, own)
+        if self._folding is not None:
+            self._folding.sweep.committed(self._control.catalogue)
+        if self._routing is not None:
+            self._routing.progress.publish(self._routing.source, inputs.records, polled_ms)
+        return report
+
+    def _poll(self, timeout_s: float) -> tuple[Poll, Poll]:
+        """Mailbox records first, inputs with the room that is left; waits only when the mailbox is empty."""
+        room, mailbox, inputs = self._limits.batch_records, NO_POLL, NO_POLL
+        if self._folding is not None:
+            mailbox = self._folding.source.poll(room, timeout_s if self._routing is None else 0.0)
+            if mailbox.changed:
+                self._folding.forget()
+        if self._routing is not None:
+            left = max(1, room - len(mailbox.records))
+            inputs = self._routing.source.poll(left, 0.0 if mailbox.records else timeout_s)
+            if inputs.changed:
+                self._routing.forget()
+        return mailbox, inputs
+
+    def _own_records(self) -> list[Output]:
+        """Records for our own mailbox partitions that nobody sent: ticks, and the sweep after new definitions."""
+        folding, now_ms = self._folding, self._clock.now_ms()
+        if folding is None or not (assignment := folding.source.assignment()):
+            return []
+        owned = [partition.partition for partition in assignment]
+        own = folding.sweep.next(owned, self._control.catalogue, now_ms)
+        if self._scanned_ms is None or now_ms - self._scanned_ms >= self._limits.scan_interval_ms:
+            self._scanned_ms = now_ms
+            own += folding.timers.scan(owned, until_ms=folding.hold.until(now_ms), now_ms=now_ms)
+        return own

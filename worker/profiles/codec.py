@@ -1,0 +1,84 @@
+"""Profile state <-> bytes: eight bytes of ``applied``, big-endian, then a MessagePack array.
+
+The prefix is what the store compares (``worker.ports.StateWrite``). Event times travel as packed integers and are
+decoded when a leaf is touched, not with the state (``worker.audiences.windows``).
+"""
+
+from array import array
+from typing import Any
+
+import msgspec
+
+from worker.errors import InvariantError
+from worker.profiles.state import ExternalState, Membership, ProfileState
+from worker.profiles.traits import TraitValue
+
+FORMAT = 1
+"""First element of the array. Raise it with every change that an older worker could not read."""
+
+PREFIX_BYTES = 8
+
+
+class _Wire(msgspec.Struct, array_like=True, gc=False):
+    format: int
+    time_ms: int
+    version: int
+    identifiers: list[tuple[str, str, int]]
+    traits: dict[str, tuple[Any, int, int]]
+    accumulators: dict[bytes, int | bytes]
+    memberships: dict[str, tuple[int, int]]
+    externals: dict[str, tuple[float, bool]]
+    dues: dict[str, int]
+
+
+def _pack_times(value: Any) -> bytes:
+    if isinstance(value, array):
+        return value.tobytes()
+    raise InvariantError(f"a state holds a {type(value).__name__}")
+
+
+_encode = msgspec.msgpack.Encoder(enc_hook=_pack_times).encode
+_decode = msgspec.msgpack.Decoder(_Wire).decode
+
+
+def encode(state: ProfileState) -> bytes:
+    """The blob that the store keeps."""
+    identifiers = [(kind, value, at_ms) for (kind, value), at_ms in state.identifiers.items()]
+    wire = (
+        FORMAT,
+        state.time_ms,
+        state.version,
+        identifiers,
+        state.traits,
+        state.accumulators,
+        state.memberships,
+        state.externals,
+        state.dues,
+    )
+    return state.applied.to_bytes(PREFIX_BYTES, "big") + _encode(wire)
+
+
+def decode(blob: bytes | None) -> ProfileState:
+    """A state from its blob; a fresh one from None.
+
+    Raises:
+        InvariantError: the blob is none of ours, or of a newer worker.
+    """
+    state = ProfileState()
+    if blob is None:
+        return state
+    try:
+        wire = _decode(memoryview(blob)[PREFIX_BYTES:])
+    except msgspec.DecodeError as error:
+        raise InvariantError(f"a stored profile state cannot be read: {error}") from error
+    if wire.format != FORMAT:
+        raise InvariantError(f"a stored profile state has format {wire.format}, this worker reads {FORMAT}")
+    state.applied = int.from_bytes(blob[:PREFIX_BYTES], "big")
+    state.time_ms, state.version = wire.time_ms, wire.version
+    state.identifiers = {(kind, value): at_ms for kind, value, at_ms in wire.identifiers}
+    state.traits = {key: TraitValue(*entry) for key, entry in wire.traits.items()}
+    state.accumulators = dict(wire.accumulators)
+    state.memberships = {key: Membership(*entry) for key, entry in wire.memberships.items()}
+    state.externals = {key: ExternalState(*entry) for key, entry in wire.externals.items()}
+    state.dues = wire.dues
+    return state
