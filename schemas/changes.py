@@ -1,3 +1,4 @@
+# ruff: noqa: N815 - attributes are named as the fields of the wire: one name to know, none to map
 """What leaves: audience changes, trait changes and merges, as bytes and headers.
 
 Pure: the same arguments give the same bytes, and the same transition has the same ``messageId`` for ever, so
@@ -10,7 +11,7 @@ from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any, Literal, NamedTuple
 
-from msgspec import Struct, json
+from msgspec import UNSET, Raw, Struct, UnsetType, json
 
 from schemas.events import ExternalId
 from schemas.ids import MESSAGE_PREFIX, audience_id, made_id, trait_id
@@ -90,25 +91,18 @@ def audience_change(
     key, entered = transition.key, transition.entered
     event = event_name or ("Audience Entered" if entered else "Audience Exited")
     sent_id = message_id(space_id, profile.profile_id, key, number=transition.number, form=form, receiver=receiver)
-    context: dict[str, Any] = {
-        "personas": _personas("audience", audience_id(space_id, key), key, space_id),
-        "traits": _email(profile),
-        "externalIds": profile.external_ids,
-        "audience": {
-            "profile_id": profile.profile_id,
-            "revision": transition.revision,
-            "transition": transition.number,
-            "reason": transition.reason,
-            "caused_by": transition.caused_by,
-            "merged_into": transition.merged_into,
-            "data_bag": transition.data_bag,
-        },
-    }
+    about = _Audience(
+        profile.profile_id,
+        transition.revision,
+        transition.number,
+        transition.reason,
+        transition.caused_by,
+        transition.merged_into,
+        transition.data_bag,
+    )
+    personas = _personas("audience", audience_id(space_id, key), key, space_id)
     head = _Head(event if form == "track" else None, sent_id, transition.at_ms, transition.sent_ms)
-    if form == "track":
-        value = _call(head, profile, "properties", {"audience_key": key, key: entered}, context)
-    else:
-        value = _call(head, profile, "traits", {**context.pop("traits"), key: entered}, context)
+    value = _call(head, profile, ("audience_key", key, entered), personas, about)
     return Message(value, _headers(event, ("audience_key", key), sent_id, space_id, traceparent))
 
 
@@ -143,16 +137,9 @@ def trait_change(
     sent_id = message_id(
         space_id, profile.profile_id, key, number=change.version, form=form, receiver=receiver, kind="trait"
     )
-    context: dict[str, Any] = {
-        "personas": _personas("trait", trait_id(space_id, key), key, space_id),
-        "traits": _email(profile),
-        "externalIds": profile.external_ids,
-    }
+    personas = _personas("trait", trait_id(space_id, key), key, space_id)
     head = _Head(event_name if form == "track" else None, sent_id, change.at_ms, change.sent_ms)
-    if form == "track":
-        value = _call(head, profile, "properties", {"trait_key": key, key: change.value}, context)
-    else:
-        value = _call(head, profile, "traits", {**context.pop("traits"), key: change.value}, context)
+    value = _call(head, profile, ("trait_key", key, change.value), personas, UNSET)
     return Message(value, _headers(event_name, ("trait_key", key), sent_id, space_id, traceparent))
 
 
@@ -193,37 +180,76 @@ class _Head(NamedTuple):
     sent_ms: int
 
 
-def _call(head: _Head, profile: ProfileIds, body: str, content: object, context: object) -> bytes:
-    """The call around a change; field order is part of what readers see in their consoles."""
-    start = {"type": "identify"} if head.event is None else {"type": "track", "event": head.event}
-    return _encode(
-        {
-            **start,
-            "messageId": head.message_id,
-            "userId": profile.user_id,
-            "anonymousId": profile.anonymous_id if profile.user_id is None else None,
-            "timestamp": utc_text(head.at_ms),
-            "sentAt": utc_text(head.sent_ms),
-            body: content,
-            "context": context,
-        }
-    )
+class _Audience(Struct, gc=False):
+    profile_id: str
+    revision: int
+    transition: int
+    reason: ChangeReason
+    caused_by: str | None
+    merged_into: str | None
+    data_bag: Any
 
 
-# One small dictionary for each definition, not one for each output. Shared: never changed once made.
+class _Context(Struct, gc=False):
+    personas: Raw
+    traits: dict[str, str] | UnsetType
+    externalIds: Sequence[ExternalId]
+    audience: _Audience | UnsetType
+
+
+class _Track(Struct, gc=False, tag_field="type", tag="track"):
+    event: str
+    messageId: str
+    userId: str | None
+    anonymousId: str | None
+    timestamp: str
+    sentAt: str
+    properties: dict[str, Any]
+    context: _Context
+
+
+class _Identify(Struct, gc=False, tag_field="type", tag="identify"):
+    messageId: str
+    userId: str | None
+    anonymousId: str | None
+    timestamp: str
+    sentAt: str
+    traits: dict[str, Any]
+    context: _Context
+
+
+def _call(
+    head: _Head, profile: ProfileIds, content: tuple[str, str, Any], personas: Raw, about: _Audience | UnsetType
+) -> bytes:
+    """The call around a change; field order is part of what readers see in their consoles.
+
+    ``content``: name of the field with the key, the key, what has become of it.
+    """
+    name, key, value = content
+    email = {} if profile.email is None else {"email": profile.email}
+    anonymous_id = profile.anonymous_id if profile.user_id is None else None
+    rest = (head.message_id, profile.user_id, anonymous_id, utc_text(head.at_ms), utc_text(head.sent_ms))
+    if head.event is None:
+        context = _Context(personas, UNSET, profile.external_ids, about)
+        return _encode(_Identify(*rest, {**email, key: value}, context))
+    context = _Context(personas, email, profile.external_ids, about)
+    return _encode(_Track(head.event, *rest, {name: key, key: value}, context))
+
+
+# Encoded once for each definition, not once for each output.
 @lru_cache(maxsize=16_384)
-def _personas(computation: str, computation_id: str, key: str, space_id: str) -> dict[str, str]:
-    return {
-        "computation_class": computation,
-        "computation_id": computation_id,
-        "computation_key": key,
-        "namespace": space_id,
-        "space_id": space_id,
-    }
-
-
-def _email(profile: ProfileIds) -> dict[str, str]:
-    return {} if profile.email is None else {"email": profile.email}
+def _personas(computation: str, computation_id: str, key: str, space_id: str) -> Raw:
+    return Raw(
+        _encode(
+            {
+                "computation_class": computation,
+                "computation_id": computation_id,
+                "computation_key": key,
+                "namespace": space_id,
+                "space_id": space_id,
+            }
+        )
+    )
 
 
 def _headers(event: str, key: tuple[str, str], sent_id: str, space_id: str, traceparent: bytes | None) -> list[Header]:

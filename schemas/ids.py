@@ -16,7 +16,7 @@ TRAIT_PREFIX = "tra_"
 
 def made_id(prefix: str, *parts: str) -> str:
     """The id that these parts have: the same for the same parts, whoever asks."""
-    text = "".join(f"{len(part)}:{part}" for part in parts)
+    text = "".join([f"{len(part)}:{part}" for part in parts])  # a generator takes half a microsecond more
     return prefix + blake2b(text.encode("utf-8"), digest_size=16).hexdigest()
 
 

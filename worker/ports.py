@@ -53,8 +53,8 @@ class Source(Protocol):
     beginning. If the committed offset no longer exists in the log, ``poll`` raises ``DependencyError``.
     """
 
-    def poll(self, limit: int, timeout_s: float) -> Poll:
-        """At most ``limit`` records; waits up to ``timeout_s`` for the first one, never for more."""
+    def poll(self, limit: int, timeout_s: float, *, awaited: int = 1) -> Poll:
+        """At most ``limit`` records; waits up to ``timeout_s`` for the first ``awaited`` of them, never for more."""
         ...
 
     def assignment(self) -> frozenset[Partition]:

@@ -8,6 +8,9 @@ from typing import NamedTuple
 from tests.benchmarks.cluster import Cluster, Feed
 from tests.benchmarks.events import Event
 
+WARM_S = 2.0
+"""Of live traffic that is sent first and not measured: until then clients connect and learn where partitions are."""
+
 
 class Sent(NamedTuple):
     """An event as it was sent, and when (seconds of the wall clock)."""
@@ -44,6 +47,11 @@ def send_live(cluster: Cluster, topic: str, events: Iterable[Event], *, per_s: i
         sent.append(Sent(live, now_s))
     feed.finish()
     return sent
+
+
+def measured(sent: Sequence[Sent]) -> list[Sent]:
+    """What was sent when everything was warm."""
+    return [each for each in sent if each.at_s >= sent[0].at_s + WARM_S]
 
 
 def percentiles(durations_s: Sequence[float]) -> Percentiles:

@@ -10,7 +10,7 @@ from tests.benchmarks.contestants import Contestant
 from tests.benchmarks.drain import drain
 from tests.benchmarks.events import REFERENCE_EVENTS, REFERENCE_SPAN_MS, Event, reference_stream
 from tests.benchmarks.expected import Transition, Verdict, judge
-from tests.benchmarks.latency import Percentiles, Sent, percentiles, send_live
+from tests.benchmarks.latency import Percentiles, Sent, measured, percentiles, send_live
 
 DEFINITIONS = """
 audiences:
@@ -80,7 +80,7 @@ def run_job(contestant: Contestant, cluster: Cluster, stream: Stream) -> Outcome
             **drained.steady._asdict(),
             peak_rss_mb=peak_rss_mb,
             load=load,
-            entry_latency=percentiles(_entry_latencies_s(received, contestant.transition, sent)),
+            entry_latency=percentiles(_entry_latencies_s(received, contestant.transition, measured(sent))),
             live_cpu_us_per_event=live_cpu_s / len(sent) * 1e6,
             after_drain=after_drain,
             after_live=after_live,

@@ -12,7 +12,7 @@ from tests.benchmarks.cluster import Cluster, Reader, Received, fill
 from tests.benchmarks.contestants import Contestant, read_change, worker
 from tests.benchmarks.drain import Drain, drain
 from tests.benchmarks.events import WIDE_SPAN_MS, Event, introductions, wide_stream
-from tests.benchmarks.latency import Percentiles, Sent, percentiles, send_live
+from tests.benchmarks.latency import Percentiles, Sent, measured, percentiles, send_live
 from tests.benchmarks.meter import STEADY_FROM, STEADY_TO, Sample
 from tests.benchmarks.process import Process
 from tests.benchmarks.store import Store
@@ -130,7 +130,7 @@ def _introduce(contestant: Contestant, cluster: Cluster, stream: Stream) -> tupl
 def _live(contestant: Contestant, cluster: Cluster, stream: Stream) -> Percentiles:
     with Reader(cluster, contestant.output, skip=True) as reader:
         sent = send_live(cluster, contestant.input, stream.live, per_s=LIVE_EVENTS_PER_S)
-        return percentiles(_change_latencies_s(reader.settle(quiet_s=QUIET_S), sent))
+        return percentiles(_change_latencies_s(reader.settle(quiet_s=QUIET_S), measured(sent)))
 
 
 def _change_latencies_s(received: Sequence[Received], sent: Sequence[Sent]) -> list[float]:

@@ -101,7 +101,7 @@ class KafkaSource:
             self._topics, on_assign=self._on_assign, on_revoke=self._on_revoke, on_lost=self._on_revoke
         )
 
-    def poll(self, limit: int, timeout_s: float) -> Poll:
+    def poll(self, limit: int, timeout_s: float, *, awaited: int = 1) -> Poll:
         """See ``Source.poll``. Records of one partition are in order, and mostly next to each other.
 
         Raises:
@@ -111,10 +111,10 @@ class KafkaSource:
         if self._in_doubt:
             self.rewind()
         self._lost.clear()
-        # Waiting for the first one only: a call for more waits for all of them, or for the whole time.
-        messages = self._consume(1, timeout_s)
-        if messages and limit > 1:
-            messages += self._consume(limit - 1, 0)
+        # Waiting for what is awaited only: a call for more waits for all of them, or for the whole time.
+        messages = self._consume(min(awaited, limit), timeout_s)
+        if messages and limit > len(messages):
+            messages += self._consume(limit - len(messages), 0)
         records = self._records(messages)
         if not self._lost.isdisjoint(self._positions):
             # Lost and given back within one poll: which of the two times a record is from cannot be told.

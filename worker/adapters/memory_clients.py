@@ -104,9 +104,9 @@ class MemorySource:
         self._at_end: frozenset[Partition] = frozenset()
         self._unplaced: list[Partition] = []  # owned, but without a position yet
 
-    def poll(self, limit: int, timeout_s: float) -> Poll:
+    def poll(self, limit: int, timeout_s: float, *, awaited: int = 1) -> Poll:
         """Never waits: nobody could produce meanwhile."""
-        del timeout_s
+        del timeout_s, awaited
         self._broker.io("poll")
         self._take_part()
         self._place()

@@ -74,7 +74,7 @@ class Batcher:
         self.stopwatch.mark("transaction")
 
         books.check()
-        return self._report(books, mailbox, inputs, len(sent) + len(made), folded)
+        return self._report(books, mailbox, inputs, sent, made, folded)
 
     def _decode(self, records: Sequence[Record], books: Books, own: list[Output]) -> RouteBatch | None:
         """Definitions act first: the events beside them are judged by what is in force then."""
@@ -147,12 +147,22 @@ class Batcher:
             partition = min(source.assignment())
             self.producer.send_offsets({partition: source.position(partition)}, mailbox.metadata)
 
-    def _report(self, books: Books, mailbox: Poll, inputs: Poll, outputs: int, folded: FoldBatch | None) -> Report:
+    def _report(
+        self,
+        books: Books,
+        mailbox: Poll,
+        inputs: Poll,
+        sent: Sequence[Output],
+        made: Sequence[Output],
+        folded: FoldBatch | None,
+    ) -> Report:
         taken = (*mailbox.records, *inputs.records)
+        owned = () if self.folding is None else {place.partition for place in self.folding.source.assignment()}
         return Report(
             books=books,
             mail=len(mailbox.records),
-            outputs=outputs,
+            mailed=sum([output.partition in owned for output in sent]),
+            outputs=len(sent) + len(made),
             transitions={} if folded is None else dict(folded.transitions),
             lateness_ms=[] if folded is None else folded.lateness_ms,
             reached_ms={Partition(record.topic, record.partition): record.timestamp_ms for record in taken},

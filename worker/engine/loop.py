@@ -18,6 +18,10 @@ from worker.ports import Poll, Producer
 
 NO_POLL = Poll(records=[], metadata=None, changed=False)
 
+MAIL_WAIT_S = 0.01
+"""For what was routed a moment ago, to come back as mail. Shorter: at a low rate it often misses the next turn, and a
+change waits for one transaction more; longer: a turn that waits in vain (after a rebalance, say) delays the inputs."""
+
 
 @dataclass(frozen=True, slots=True)
 class Limits:
@@ -40,6 +44,7 @@ class Loop:
         self._folding: Folding | None = batcher.folding
         self._scanned_ms: int | None = None
         self._in_doubt = True
+        self._awaited_mail = 0  # records that we have written into our own partitions and not read yet
 
     def turn(self, timeout_s: float) -> Report | None:
         """One batch, or None when there was nothing to do; waits up to ``timeout_s`` for records.
@@ -66,6 +71,7 @@ class Loop:
                 role.forget()
         self._control.refresh()
         self._in_doubt = False
+        self._awaited_mail = 0
 
     def _turn(self, timeout_s: float) -> Report | None:
         stopwatch = self._batcher.stopwatch
@@ -78,6 +84,7 @@ class Loop:
         report = None
         if mailbox.records or inputs.records or own:
             report = self._batcher.run(mailbox, inputs, own)
+            self._awaited_mail += report.mailed
         if self._folding is not None:
             self._folding.sweep.committed(self._control.catalogue)
         if self._routing is not None:
@@ -88,7 +95,7 @@ class Loop:
         """Mailbox records first, inputs with the room that is left; waits only when the mailbox is empty."""
         room, mailbox, inputs = self._limits.batch_records, NO_POLL, NO_POLL
         if self._folding is not None:
-            mailbox = self._folding.source.poll(room, timeout_s if self._routing is None else 0.0)
+            mailbox = self._poll_mailbox(self._folding, timeout_s)
             if mailbox.changed:
                 self._folding.forget()
         if self._routing is not None:
@@ -97,6 +104,17 @@ class Loop:
             if inputs.changed:
                 self._routing.forget()
         return mailbox, inputs
+
+    def _poll_mailbox(self, folding: Folding, timeout_s: float) -> Poll:
+        """Give what this replica has just routed the moment that it takes to come back."""
+        room, awaited = self._limits.batch_records, self._awaited_mail
+        if self._routing is None:
+            return folding.source.poll(room, timeout_s)
+        wait_s = min(timeout_s, MAIL_WAIT_S) if awaited else 0.0
+        mailbox = folding.source.poll(room, wait_s, awaited=max(1, awaited))
+        # Other replicas write to our partitions as well: the number is a guess, and made anew when nothing comes.
+        self._awaited_mail = max(0, awaited - len(mailbox.records)) if mailbox.records else 0
+        return mailbox
 
     def _own_records(self) -> list[Output]:
         """Records for our own mailbox partitions that nobody sent: ticks, and the sweep after new definitions."""

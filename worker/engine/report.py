@@ -11,11 +11,13 @@ from worker.ports import Partition
 class Report:
     """``transitions``: by (audience key, entered). ``wall_s``/``cpu_s``: seconds by phase.
 
-    ``reached_ms``: Kafka timestamp of the last record taken from each partition.
+    ``mail``: mailbox records taken; ``mailed``: written into mailbox partitions of our own. ``reached_ms``: Kafka
+    timestamp of the last record taken from each partition.
     """
 
     books: Books
     mail: int
+    mailed: int
     outputs: int
     transitions: Mapping[tuple[str, bool], int]
     lateness_ms: list[int]
