@@ -106,3 +106,14 @@ def received(worker: Worker) -> Counter[str]:
     for (_, topic), count in worker.metrics(RECORDS).items():
         counted[topic] += int(count)
     return counted
+
+
+def test_exits_that_wait_for_a_silent_input_are_seen_in_the_metrics(world: World) -> None:
+    with world.worker(AW_ROLES="fold", AW_EXIT_HOLD_MAX_S="5") as worker:  # nobody routes: no input is heard of
+        until(lambda: held(worker) > 1, "exits to be held back")
+        until(lambda: worker.metrics("audience_worker_exit_holds_ended_total") == {(): 1.0}, "the end of the hold")
+        until(lambda: held(worker) < 1, "exits to go by the clock")
+
+
+def held(worker: Worker) -> float:
+    return sum(worker.metrics("audience_worker_exit_hold_seconds").values())

@@ -64,6 +64,7 @@ class Replica:
     _told_s: float = field(default_factory=time.monotonic)
     _trouble: str | None = "starting"
     _lag: int = 0
+    _overdue: bool = False
     _totals: _Totals = field(default_factory=_Totals)
     _reached_ms: dict[Partition, int] = field(default_factory=dict)
 
@@ -149,6 +150,7 @@ class Replica:
                 records[bare] = lag
                 reached_ms = self._reached_ms.get(partition, now_ms)
                 seconds[bare] = max(0, now_ms - reached_ms) / 1000 if lag else 0.0
+        self._observe_timers()
         self._lag = max(records.values(), default=0)
         self.metrics.lag(records, seconds)
         try:
@@ -157,6 +159,16 @@ class Replica:
             self._trouble = str(error)
         ready, _ = self.ready()
         self.metrics.ready(yes=ready)
+
+    def _observe_timers(self) -> None:
+        scan = self.loop.scan
+        if scan is None:
+            return
+        self.metrics.timers(due=scan.due, hold_s=scan.held_ms / 1000)
+        if scan.overdue and not self._overdue:
+            self.metrics.exit_hold_ended()
+            self.log.warning("exit_hold_ended", hint="an input partition is silent: exits go on without it")
+        self._overdue = scan.overdue
 
     def _tell(self, seconds: float) -> None:
         """One line for many batches: a line for each would be most of the work of a quiet worker."""

@@ -6,6 +6,7 @@ the stable committed offsets. Never on from where it was.
 """
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from worker.clock import Clock
 from worker.engine.batch import Batcher
@@ -31,6 +32,18 @@ class Limits:
     scan_interval_ms: int
 
 
+class Scan(NamedTuple):
+    """What the last look at the timers found.
+
+    ``due``: profiles whose timer was due; ``held_ms``: how far behind the clock timers are let go; ``overdue``: an
+    input partition has been silent for so long that they are not held for it any more.
+    """
+
+    due: int
+    held_ms: int
+    overdue: bool
+
+
 class Loop:
     """``routing`` or ``folding`` is None when the replica does not have that role."""
 
@@ -43,6 +56,7 @@ class Loop:
         self._routing: Routing | None = batcher.routing
         self._folding: Folding | None = batcher.folding
         self._scanned_ms: int | None = None
+        self.scan: Scan | None = None
         self._in_doubt = True
         self._awaited_mail = 0  # records that we have written into our own partitions and not read yet
 
@@ -125,5 +139,7 @@ class Loop:
         own = folding.sweep.next(owned, self._control.catalogue, now_ms)
         if self._scanned_ms is None or now_ms - self._scanned_ms >= self._limits.scan_interval_ms:
             self._scanned_ms = now_ms
-            own += folding.timers.scan(owned, until_ms=folding.hold.until(now_ms), now_ms=now_ms)
+            until_ms = folding.hold.until(now_ms)
+            own += folding.timers.scan(owned, until_ms=until_ms, now_ms=now_ms)
+            self.scan = Scan(folding.timers.due, now_ms - until_ms, folding.hold.overdue)
         return own

@@ -71,11 +71,10 @@ class Hold:
         self._expected = [_name(partition) for partition in partitions]
         self._hold_max_ms = hold_max_ms
         self._started_ms = started_ms
-        self.held = False
         self.overdue = False
 
     def until(self, now_ms: int) -> int:
-        """Timers due at or before this time may fire. ``held``/``overdue`` tell afterwards what it was decided by."""
+        """Timers due at or before this time may fire. ``overdue`` tells afterwards whether a silent input was passed."""
         told = self._store.read_progress().get()
         reached, self.overdue = now_ms, False
         for name in self._expected:
@@ -84,5 +83,4 @@ class Hold:
                 self.overdue = True
             else:
                 reached = min(reached, progress_ms)
-        self.held = reached < now_ms - 1000
         return reached

@@ -27,6 +27,7 @@ class Timers:
         self._partitions = partitions
         self._ticks_max = ticks_max
         self._ticked: dict[bytes, tuple[int, int]] = {}
+        self.due = 0  # profiles that the last scan found due, ticked already or not
 
     def forget(self) -> None:
         self._ticked.clear()
@@ -39,6 +40,7 @@ class Timers:
         replies = [self._store.due(slot, until_ms, limit) for slot in slots]
         found = sorted((due, profile) for reply in replies for profile, due in reply.get())
         standing = {profile for _, profile in found}
+        self.due = len(standing)
         self._ticked = {profile: entry for profile, entry in self._ticked.items() if profile in standing}
         ticks: list[Output] = []
         for due, profile in found:
