@@ -65,7 +65,7 @@ class Partitions(NamedTuple):
         """How many a topic must have; None: any number will do."""
         if topic is RESOLVED_EVENTS:
             return self.mailbox
-        return self.others if topic.partitions > 1 else topic.partitions
+        return topic.partitions if topic.one_order else self.others
 
 
 def wanted(prefix: str, partitions: Partitions, *, replication_factor: int = BROKER_DEFAULT) -> dict[str, Wanted]:
@@ -192,7 +192,7 @@ MailboxOption = Annotated[
     ),
 ]
 PartitionsOption = Annotated[
-    int | None, typer.Option("--partitions", min=1, help="Partitions of inputs and outputs; default 4.")
+    int | None, typer.Option("--partitions", min=1, help="Partitions of inputs and outputs; by default 1 to 8, each topic its own.")
 ]
 
 
