@@ -199,7 +199,8 @@ def test_two_spaces_do_not_see_each_other(redis_url: str, space: str, store: Red
             assert each.swap([Swap(b"key", None, b"value")]).get()
             assert each.claim([Claim(b"\x01" * 16, place, NOW_MS)], epoch=0, evict_before_ms=0).get() == []
             assert each.commit(1, [StateWrite(PROFILE, -1, bytes(8), 5)], [], 0).get() == []
-            cursor, found = SCAN_START, []
+            cursor = SCAN_START
+            found: list[bytes] = []
             while not found or cursor != SCAN_START:
                 cursor, profiles = each.scan(cursor).get()
                 found += profiles
