@@ -192,7 +192,8 @@ MailboxOption = Annotated[
     ),
 ]
 PartitionsOption = Annotated[
-    int | None, typer.Option("--partitions", min=1, help="Partitions of inputs and outputs; by default 1 to 8, each topic its own.")
+    int | None,
+    typer.Option("--partitions", min=1, help="Partitions of inputs and outputs; by default each topic has its own."),
 ]
 
 

@@ -74,7 +74,7 @@ class Hold:
         self.overdue = False
 
     def until(self, now_ms: int) -> int:
-        """Timers due at or before this time may fire. ``overdue`` tells afterwards whether a silent input was passed."""
+        """Timers due until this time may fire; ``overdue`` tells afterwards whether a silent input was passed."""
         told = self._store.read_progress().get()
         reached, self.overdue = now_ms, False
         for name in self._expected:
