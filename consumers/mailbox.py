@@ -14,7 +14,8 @@ from worker.errors import InvariantError
 from worker.ports import Record
 from worker.profiles.ids import profile_bytes
 
-PAGE = {"page": ("Page Viewed", "page_name"), "screen": ("Screen Viewed", "screen_name")}
+PAGE_NAMES = {"page": "Page Viewed", "screen": "Screen Viewed"}
+NAME_PROPERTIES = {"page": "page_name", "screen": "screen_name"}
 """Page and screen calls are events by these names, their name is a property by those.
 
 Source: Segment, "Audiences" (page and screen conditions)."""
@@ -28,8 +29,10 @@ def read(record: Record) -> Mail:
     Raises:
         InvariantError: not written by a worker of this project; going on would lose it.
     """
-    kind = next((value for name, value in record.headers if name == mailbox.KIND_HEADER), None)
     value = record.value or b""
+    name, kind = record.headers[0] if record.headers else ("", b"")  # a worker writes the kind first
+    if name != mailbox.KIND_HEADER:
+        kind = b""
     try:
         if kind == mailbox.EVENT:
             return Event(record, mailbox.decode_event(value))
@@ -48,29 +51,19 @@ def read(record: Record) -> Mail:
 class Event:
     """An accepted event. See ``worker.engine.mail.EventMail``."""
 
-    __slots__ = (
-        "_event",
-        "_headers",
-        "_receipt_ms",
-        "at_ms",
-        "identifiers",
-        "kind",
-        "name",
-        "offset",
-        "profile",
-    )
+    __slots__ = ("_event", "_headers", "at_ms", "event_at_ms", "name", "offset", "profile")
+
+    kind = "event"
 
     def __init__(self, record: Record, event: mailbox.FoldEvent) -> None:
         self._event = event
-        self._headers = record.headers
-        self._receipt_ms = event.at
-        self.kind = "event"
+        _, _, self.offset, appended_ms, _, _, self._headers = record
         self.profile = bytes.fromhex(event.profile_id[4:])
-        self.offset = record.offset
         # A wrong clock of a producer must not lead a profile into the future.
-        self.at_ms = min(event.at, record.timestamp_ms)
-        self.identifiers = [(external.type, external.id) for external in event.external_ids]
-        self.name = _name(event)
+        self.at_ms = min(event.at, appended_ms)
+        self.event_at_ms = min(event.timestamp_ms, self.at_ms)
+        # What is no event in conditions has no name there.
+        self.name = event.event if event.type == "track" else PAGE_NAMES.get(event.type)
 
     @property
     def message_id(self) -> str:
@@ -81,14 +74,17 @@ class Event:
         return next((value for name, value in self._headers if name == "traceparent"), None)
 
     @property
-    def event_at_ms(self) -> int:
-        return min(self._event.timestamp_ms, self.at_ms)
-
-    @property
     def received_ms(self) -> int:
         received = self._event.receivedAt
         receipt = None if received is msgspec.UNSET else parse_ms(received)
-        return self._receipt_ms if receipt is None else receipt
+        return self._event.at if receipt is None else receipt
+
+    @property
+    def external_ids(self) -> bytes:
+        return bytes(self._event.external_ids)
+
+    def identifiers(self) -> list[tuple[str, str]]:
+        return [(each.type, each.id) for each in mailbox.decode_external_ids(self._event.external_ids)]
 
     @property
     def qualification(self) -> Qualification | None:
@@ -122,8 +118,8 @@ class Occurred:
         if self._properties is None:
             event = self._event
             self._properties = mailbox.decode_object(event.properties)
-            if event.type in PAGE and event.name is not msgspec.UNSET:
-                self._properties[PAGE[event.type][1]] = event.name
+            if event.type in NAME_PROPERTIES and event.name is not msgspec.UNSET:
+                self._properties[NAME_PROPERTIES[event.type]] = event.name
         return self._properties
 
     @property
@@ -131,10 +127,3 @@ class Occurred:
         if self._context is None:
             self._context = mailbox.decode_object(self._event.context)
         return self._context
-
-
-def _name(event: mailbox.FoldEvent) -> str | None:
-    """The event's name in conditions; None for calls that are no part of the event history."""
-    if event.type == "track":
-        return None if event.event is msgspec.UNSET else event.event
-    return PAGE[event.type][0] if event.type in PAGE else None

@@ -3,8 +3,7 @@
 Source: Optimizely, "Passthrough segments" (ODP); docs/decisions.md, "Passthrough segments" and "Keys".
 """
 
-from consumers.encoding import encoding
-from schemas.events import ExternalId
+from schemas.events import ExternalId, encode_external_ids
 from schemas.passthrough import read
 from schemas.reasons import Reason, Refusal
 from worker.audiences.catalogue import Catalogue
@@ -32,8 +31,9 @@ def consume(record: Record, catalogue: Catalogue, rules: Rules, *, require_defin
     undefined = event.data.audience_id not in catalogue.key_by_external
     return Accepted(
         event.messageId,
+        event,
         [identifier],
-        encoding(event, [ExternalId(identifier.value, identifier.type)]),
+        encode_external_ids([ExternalId(identifier.value, identifier.type)]),
         extends=False,
         external_id=event.data.audience_id if undefined else None,
     )

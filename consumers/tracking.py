@@ -2,8 +2,9 @@
 
 from typing import NamedTuple
 
-from consumers.encoding import encoding
-from schemas.events import ExternalId, TrackingEvent
+from msgspec import Raw
+
+from schemas.events import ExternalId, TrackingEvent, encode_external_ids
 from schemas.ids import coordinates_id
 from schemas.reasons import Reason, Refusal
 from schemas.times import parse_ms
@@ -16,10 +17,10 @@ from worker.ports import Record
 
 
 class Promoted(NamedTuple):
-    """The identifiers of an event that identify, by priority, and the same as the archive shows them."""
+    """The identifiers of an event that identify, by priority, and the same as the archive shows them, encoded."""
 
     identifiers: list[Identifier]
-    external_ids: list[ExternalId]
+    external_ids: Raw
 
 
 class Promotions:
@@ -40,7 +41,7 @@ class Promotions:
         if not has_only_ids(event, rules):
             return promote(extract(event, rules), rules)
         ids = (event.userId or "", event.anonymousId or "")
-        known = self._remembered.get(ids)
+        known = self._remembered[ids]
         if known is not None:
             return known
         promoted = promote(extract(event, rules), rules)
@@ -57,7 +58,7 @@ def promote(identifiers: list[Identifier], rules: Rules) -> Promoted | Refusal:
     promoted = [identifier for identifier in identifiers if not rules.blocked(identifier.value)]
     if not promoted:
         return Refusal(Reason.NO_MATCHING_IDENTIFIERS, "every identifier of the event is blocked")
-    return Promoted(promoted, [ExternalId(value, kind) for kind, value in promoted])
+    return Promoted(promoted, encode_external_ids([ExternalId(value, kind) for kind, value in promoted]))
 
 
 def consume(record: Record, rules: Rules, promotions: Promotions) -> Accepted | Refusal:
@@ -71,14 +72,11 @@ def consume(record: Record, rules: Rules, promotions: Promotions) -> Accepted | 
     promoted = promotions.of(event, rules)
     if isinstance(promoted, Refusal):
         return promoted
-    message_id = event.messageId or coordinates_id(record.topic, record.partition, record.offset)
-    event.messageId = message_id
-    return Accepted(
-        message_id,
-        promoted.identifiers,
-        encoding(event, promoted.external_ids),
-        in_the_future=_in_the_future(event, record),
-    )
+    message_id = event.messageId
+    if not message_id:
+        event.messageId = message_id = coordinates_id(record.topic, record.partition, record.offset)
+    identifiers, external_ids = promoted
+    return Accepted(message_id, event, identifiers, external_ids, in_the_future=_in_the_future(event, record))
 
 
 def _in_the_future(event: TrackingEvent, record: Record) -> bool:

@@ -7,13 +7,12 @@ that a reader can drop what he has seen.
 Source: Segment, "Using Engage Data" and "Spec: Track"; docs/records.md, "Audience changes".
 """
 
-from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any, Literal, NamedTuple
 
 from msgspec import UNSET, Raw, Struct, UnsetType, json
 
-from schemas.events import ExternalId
+from schemas.events import NO_EXTERNAL_IDS
 from schemas.ids import MESSAGE_PREFIX, audience_id, made_id, trait_id
 from schemas.times import utc_text
 
@@ -35,14 +34,15 @@ class Message(NamedTuple):
 class ProfileIds(NamedTuple):
     """What a reader may key by. ``user_id``, ``anonymous_id``, ``email``: the newest; None: there is none.
 
-    ``anonymous_id`` is shown only when there is no ``user_id``.
+    ``anonymous_id`` is shown only when there is no ``user_id``. ``external_ids``: all of them, as JSON
+    (``schemas.events.encode_external_ids``).
     """
 
     profile_id: str
     user_id: str | None = None
     anonymous_id: str | None = None
     email: str | None = None
-    external_ids: Sequence[ExternalId] = ()
+    external_ids: Raw = NO_EXTERNAL_IDS
 
 
 class Transition(Struct, frozen=True, kw_only=True, gc=False):
@@ -193,7 +193,7 @@ class _Audience(Struct, gc=False):
 class _Context(Struct, gc=False):
     personas: Raw
     traits: dict[str, str] | UnsetType
-    externalIds: Sequence[ExternalId]
+    externalIds: Raw
     audience: _Audience | UnsetType
 
 

@@ -8,9 +8,10 @@ loses it. A field that the sender left out stays out.
 Source: docs/records.md, "Resolved events"; Segment, "Spec: Common Fields".
 """
 
+from collections.abc import Sequence
 from typing import Any, Literal
 
-from msgspec import UNSET, Struct, UnsetType, json
+from msgspec import UNSET, Raw, Struct, UnsetType, json
 
 
 class ExternalId(Struct, frozen=True, gc=False):
@@ -27,14 +28,14 @@ class TrackingEvent(Struct, kw_only=True, gc=False, forbid_unknown_fields=True):
 
     Front fields: ``profile_id`` (``use_`` and 32 hex digits); ``at``, the record's own time (ms);
     ``timestamp_ms``, the corrected time of the event, never later than its receipt (ms), which windows and
-    ordering use; ``external_ids``, what identity resolution found. ``schemas.tracking.read`` sets
-    ``timestamp_ms``, the router the others.
+    ordering use; ``external_ids``, what identity resolution found, as JSON (``encode_external_ids``).
+    ``schemas.tracking.read`` sets ``timestamp_ms``, the router the others.
     """
 
     profile_id: str | UnsetType = UNSET
     at: int | UnsetType = UNSET
     timestamp_ms: int | UnsetType = UNSET
-    external_ids: list[ExternalId] | UnsetType = UNSET
+    external_ids: Raw | UnsetType = UNSET
 
     type: str
     messageId: str | UnsetType = UNSET
@@ -76,7 +77,7 @@ class PassthroughEvent(Struct, kw_only=True, gc=False):
     profile_id: str | UnsetType = UNSET
     at: int | UnsetType = UNSET
     timestamp_ms: int | UnsetType = UNSET
-    external_ids: list[ExternalId] | UnsetType = UNSET
+    external_ids: Raw | UnsetType = UNSET
 
     type: Literal["passthrough"] = "passthrough"
     messageId: str
@@ -92,6 +93,12 @@ class PassthroughEvent(Struct, kw_only=True, gc=False):
 
 
 _encode = json.Encoder().encode
+NO_EXTERNAL_IDS = Raw(b"[]")
+
+
+def encode_external_ids(external_ids: Sequence[ExternalId]) -> Raw:
+    """A list of external ids as JSON; the same for every event of a visitor, hence apart from the event."""
+    return Raw(_encode(external_ids))
 
 
 def encode_resolved(event: TrackingEvent | PassthroughEvent) -> bytes:

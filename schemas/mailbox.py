@@ -11,7 +11,7 @@ from typing import Any
 
 from msgspec import UNSET, Raw, Struct, UnsetType, json
 
-from schemas.events import ExternalId
+from schemas.events import NO_EXTERNAL_IDS, ExternalId
 
 KIND_HEADER = "kind"
 
@@ -45,8 +45,8 @@ class FoldData(Struct, gc=False):
 class FoldEvent(Struct, kw_only=True, gc=False):
     """What the fold needs of an accepted event, tracking or passthrough; the rest is skipped undecoded.
 
-    ``properties``, ``traits`` and ``context`` are undecoded JSON (``decode_object`` reads them): most events
-    touch no condition on them.
+    ``external_ids``, ``properties``, ``traits`` and ``context`` are undecoded JSON (``decode_external_ids`` and
+    ``decode_object`` read them): most events bring no new identifier and touch no condition on the others.
 
     Units: ``at``, ``timestamp_ms``: ms since 1970; ``data.ts``: seconds.
     """
@@ -54,16 +54,12 @@ class FoldEvent(Struct, kw_only=True, gc=False):
     profile_id: str
     at: int
     timestamp_ms: int
-    external_ids: list[ExternalId] = []
+    external_ids: Raw = NO_EXTERNAL_IDS
     type: str
     messageId: str
-    event: str | UnsetType = UNSET
+    event: str | None = None
     name: str | UnsetType = UNSET
-    timestamp: str | UnsetType = UNSET
     receivedAt: str | UnsetType = UNSET
-    userId: str | UnsetType = UNSET
-    anonymousId: str | UnsetType = UNSET
-    groupId: str | UnsetType = UNSET
     properties: Raw | UnsetType = UNSET
     traits: Raw | UnsetType = UNSET
     context: Raw | UnsetType = UNSET
@@ -74,6 +70,7 @@ class FoldEvent(Struct, kw_only=True, gc=False):
 
 _decode_event = json.Decoder(FoldEvent).decode
 _decode_tick = json.Decoder(Tick).decode
+_decode_external_ids = json.Decoder(list[ExternalId]).decode
 _decode_object = json.Decoder(dict[str, Any]).decode
 _encode = json.Encoder().encode
 
@@ -85,6 +82,11 @@ def decode_event(value: bytes) -> FoldEvent:
         msgspec.DecodeError: not written by a router; a bug or a foreign writer.
     """
     return _decode_event(value)
+
+
+def decode_external_ids(raw: Raw) -> list[ExternalId]:
+    """What identity resolution has promoted from a ``FoldEvent``."""
+    return _decode_external_ids(raw)
 
 
 def decode_object(raw: Raw | UnsetType) -> dict[str, Any]:

@@ -1,34 +1,42 @@
-"""A bounded cache in two generations: no bookkeeping per hit, at most twice ``capacity`` entries.
+"""A bounded cache in two generations: a hit costs one lookup, and there are at most twice ``capacity`` entries.
 
 When the young generation is full it becomes the old one and what was not asked for since is dropped with the old.
 """
 
-from typing import Generic, TypeVar
+from typing import TypeVar
 
 K = TypeVar("K")
 V = TypeVar("V")
 
 
-class TwoGenerations(Generic[K, V]):
+class TwoGenerations(dict[K, V | None]):
+    """The young generation is the dictionary itself, so that a hit is a lookup and no call.
+
+    ``cache[key]`` is None for what is not there; ``put`` adds. Nothing else of a dictionary is of use from outside.
+    """
+
     def __init__(self, capacity: int) -> None:
-        self._young: dict[K, V] = {}
-        self._old: dict[K, V] = {}
+        super().__init__()
+        self._old: dict[K, V | None] = {}
         self._capacity = capacity
 
-    def get(self, key: K) -> V | None:
-        value = self._young.get(key)
-        if value is None and (value := self._old.get(key)) is not None:
+    def __missing__(self, key: K) -> V | None:
+        value = self._old.get(key)
+        if value is not None:
             self.put(key, value)
         return value
 
     def put(self, key: K, value: V) -> None:
-        self._young[key] = value
-        if len(self._young) >= self._capacity:
-            self._old, self._young = self._young, {}
+        self[key] = value
+        if len(self) >= self._capacity:
+            self._old = dict(self)
+            super().clear()
+
+    def drop(self, key: K) -> None:
+        """Forget one entry."""
+        self.pop(key, None)
+        self._old.pop(key, None)
 
     def clear(self) -> None:
-        self._young.clear()
-        self._old.clear()
-
-    def __len__(self) -> int:
-        return len(self._young) + sum(key not in self._young for key in self._old)
+        super().clear()
+        self._old = {}

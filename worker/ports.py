@@ -31,6 +31,11 @@ class Record(NamedTuple):
     headers: Headers
 
 
+def last_of_each(records: Sequence[Record]) -> list[Record]:
+    """The last record of each partition, of records that are in order within theirs."""
+    return list({record[:2]: record for record in records}.values())
+
+
 class Poll(NamedTuple):
     """What one poll brought.
 

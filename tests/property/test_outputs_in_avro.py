@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from schemas import changes
 from schemas.codec import AvroEncoder, avro_schema
-from schemas.events import ExternalId
+from schemas.events import ExternalId, encode_external_ids
 from schemas.topics import AUDIENCE_CHANGES, PROFILE_MERGES, TRAIT_CHANGES
 from worker.engine.avro import AVRO_TOPICS
 
@@ -33,7 +33,7 @@ profiles = st.builds(
     user_id=maybe,
     anonymous_id=maybe,
     email=maybe,
-    external_ids=st.lists(st.builds(ExternalId, id=texts, type=texts), max_size=3),
+    external_ids=st.lists(st.builds(ExternalId, id=texts, type=texts), max_size=3).map(encode_external_ids),
 )
 transitions = st.builds(
     changes.Transition,

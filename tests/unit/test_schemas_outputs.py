@@ -8,7 +8,15 @@ import pytest
 
 from schemas import changes, dead_letter, mailbox
 from schemas.changes import ProfileIds, TraitChange, Transition
-from schemas.events import ExternalId, PassthroughData, PassthroughEvent, TrackingEvent, encode_resolved
+from schemas.events import (
+    NO_EXTERNAL_IDS,
+    ExternalId,
+    PassthroughData,
+    PassthroughEvent,
+    TrackingEvent,
+    encode_external_ids,
+    encode_resolved,
+)
 from schemas.ids import audience_id, coordinates_id, made_id
 from schemas.reasons import Reason, Refusal, Stage
 from schemas.times import read_ms
@@ -20,7 +28,7 @@ PROFILE = ProfileIds(
     user_id="u123",
     anonymous_id="a1",
     email="a@x.io",
-    external_ids=[ExternalId(id="u123", type="user_id")],
+    external_ids=encode_external_ids([ExternalId(id="u123", type="user_id")]),
 )
 ENTERED = Transition(
     key="pricing_fan",
@@ -207,7 +215,7 @@ def test_the_fold_reads_what_the_router_wrote_of_a_call() -> None:
         profile_id="use_1",
         at=5,
         timestamp_ms=4,
-        external_ids=[ExternalId(id="u", type="user_id")],
+        external_ids=encode_external_ids([ExternalId(id="u", type="user_id")]),
         type="track",
         messageId="m1",
         event="X",
@@ -218,7 +226,7 @@ def test_the_fold_reads_what_the_router_wrote_of_a_call() -> None:
     read = mailbox.decode_event(encode_resolved(event))
 
     assert (read.profile_id, read.at, read.timestamp_ms, read.messageId) == ("use_1", 5, 4, "m1")
-    assert read.external_ids == [ExternalId(id="u", type="user_id")]
+    assert mailbox.decode_external_ids(read.external_ids) == [ExternalId(id="u", type="user_id")]
     assert mailbox.decode_object(read.properties) == {"a": {"b": 1}}
     assert mailbox.decode_object(read.traits) == {}
 
@@ -228,7 +236,7 @@ def test_the_fold_reads_what_the_router_wrote_of_a_passthrough_event() -> None:
         profile_id="use_1",
         at=5,
         timestamp_ms=4,
-        external_ids=[],
+        external_ids=NO_EXTERNAL_IDS,
         messageId="m1",
         action="qualify",
         identifiers={"email": "a@b.c"},

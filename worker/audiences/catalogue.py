@@ -46,16 +46,17 @@ class Definition(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Audience:
-    """A definition that can be evaluated. ``number`` is its place in the order of evaluation."""
+    """A definition that can be evaluated. ``number`` is its place in the order of evaluation.
+
+    ``eligibility``: how much of one (``worker.audiences.evaluate.Profile``) it asks of its members.
+    """
 
     number: int
+    key: str
     definition: Definition
     condition: Condition
     leaf_ids: frozenset[bytes]
-
-    @property
-    def key(self) -> str:
-        return self.definition.key
+    eligibility: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,10 +120,7 @@ def build(definitions: Iterable[Definition], *, version: int) -> Catalogue:
     compiled = _compile_all(by_key)
     order = in_order({key: one.audiences for key, one in compiled.items()})
     numbers = {key: number for number, key in enumerate(order)}
-    audiences = tuple(
-        Audience(number, by_key[key], compiled[key].condition, frozenset(compiled[key].leaves))
-        for number, key in enumerate(order)
-    )
+    audiences = tuple(_audience(number, by_key[key], compiled[key]) for number, key in enumerate(order))
     leaves = {leaf_id: leaf for one in compiled.values() for leaf_id, leaf in one.leaves.items()}
     externals = {d.external_id: key for key, d in by_key.items() if d.external_id is not None}
     # A trait that nobody defines may be an unregistered passthrough segment: a change of either touches the reader.
@@ -139,6 +137,21 @@ def build(definitions: Iterable[Definition], *, version: int) -> Catalogue:
         dependants=tuple(tuple(numbers[other] for other in order if key in compiled[other].audiences) for key in order),
         key_by_external=externals,
     )
+
+
+def _audience(number: int, definition: Definition, compiled: Compiled) -> Audience:
+    leaf_ids = frozenset(compiled.leaves)
+    return Audience(number, definition.key, definition, compiled.condition, leaf_ids, _eligibility(definition))
+
+
+def _eligibility(definition: Definition) -> int:
+    """Passthrough memberships are somebody else's decision: they ask for none.
+
+    Source: docs/decisions.md, "Who can be a member".
+    """
+    if definition.external_id is not None:
+        return 0
+    return 1 if definition.include_anonymous else 2
 
 
 def _grouped(pairs: Iterable[tuple[K, V]]) -> dict[K, tuple[V, ...]]:

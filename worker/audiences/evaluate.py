@@ -27,8 +27,9 @@ class Profile(Facts, Protocol):
 
     dues: dict[str, int]
 
-    def eligible(self, *, include_anonymous: bool) -> bool:
-        """Whether the profile has an identifier with which a query audience may have it as a member."""
+    @property
+    def eligibility(self) -> int:
+        """2: has an identifier with which every query audience may have it; 1: only an anonymous one; 0: neither."""
 
     def transitions(self, key: str) -> int:
         """How many transitions the membership has made: odd inside, even outside."""
@@ -62,9 +63,8 @@ def evaluate_all(profile: Profile, catalogue: Catalogue, reason: Reason) -> list
 
 
 def _evaluate_one(profile: Profile, audience: Audience, reason: Reason) -> Transition | None:
-    key, definition = audience.key, audience.definition
-    # Passthrough memberships are somebody else's decision: no eligibility (docs/decisions.md, "Who can be a member").
-    if definition.external_id is None and not profile.eligible(include_anonymous=definition.include_anonymous):
+    key = audience.key
+    if profile.eligibility < audience.eligibility:
         wanted, due = False, NEVER
     else:
         wanted, due = audience.condition.evaluate(profile)

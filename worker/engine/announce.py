@@ -1,7 +1,7 @@
 """Transitions as records: what readers of ``audience-changes`` see of them."""
 
 from schemas import changes
-from schemas.events import ExternalId
+from schemas.events import ExternalId, encode_external_ids
 from worker.audiences.catalogue import Catalogue, Definition
 from worker.engine.output import Output
 from worker.engine.step import Step
@@ -19,7 +19,9 @@ class Announcer:
         self, profile: bytes, state: ProfileState, done: Step, catalogue: Catalogue, *, sent_ms: int
     ) -> list[Output]:
         """One record per transition and form, in the order of the transitions."""
-        ids = profile_ids(profile, state)
+        ids = state.shown
+        if ids is None:
+            ids = state.shown = profile_ids(profile, state)
         outputs = []
         for transition in done.transitions:
             audience = catalogue.by_key.get(transition.key)
@@ -63,5 +65,5 @@ def profile_ids(profile: bytes, state: ProfileState) -> changes.ProfileIds:
         user_id=user_id,
         anonymous_id=state.newest("anonymous_id") if user_id is None else None,
         email=state.newest("email"),
-        external_ids=[ExternalId(value, kind) for kind, value in state.identifiers],
+        external_ids=encode_external_ids([ExternalId(value, kind) for kind, value in state.identifiers]),
     )

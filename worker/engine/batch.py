@@ -28,8 +28,11 @@ from worker.engine.output import Output
 from worker.engine.report import Report
 from worker.engine.roles import Folding, Routing
 from worker.engine.route import RouteBatch
-from worker.ports import Partition, Poll, Producer, Record
+from worker.ports import Partition, Poll, Producer, Record, last_of_each
 from worker.slots import STATE_SLOTS, partition_of
+
+Ends = tuple[list[Record], list[Record]]
+"""The last record of each partition: of the mailbox, of the inputs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,12 +72,13 @@ class Batcher:
             self.folding.folder.check(folded)
         self.stopwatch.mark("commit")
         self._produce(made)
-        self._send_offsets(mailbox, inputs)
+        ends = last_of_each(mailbox.records), last_of_each(inputs.records)
+        self._send_offsets(mailbox, inputs, ends)
         self.producer.commit()
         self.stopwatch.mark("transaction")
 
         books.check()
-        return self._report(books, mailbox, inputs, sent, made, folded)
+        return self._report(books, ends, sent, made, folded)
 
     def _decode(self, records: Sequence[Record], books: Books, own: list[Output]) -> RouteBatch | None:
         """Definitions act first: the events beside them are judged by what is in force then."""
@@ -132,16 +136,17 @@ class Batcher:
         for topic, key, value, headers, partition in outputs:
             produce(name(topic), key=key, value=value, headers=headers, partition=partition)
 
-    def _send_offsets(self, mailbox: Poll, inputs: Poll) -> None:
+    def _send_offsets(self, mailbox: Poll, inputs: Poll, ends: Ends) -> None:
         """Both groups' next offsets, each with the metadata of its own poll.
 
         With ticks only, the position of one owned partition goes along: a transaction without offsets would not ask
         the group's coordinator whether we are still a member, and a zombie's ticks would pass.
         """
+        mail_ends, input_ends = ends
         if inputs.records:
-            self.producer.send_offsets(_next_offsets(inputs.records), inputs.metadata)
+            self.producer.send_offsets(_next_offsets(input_ends), inputs.metadata)
         if mailbox.records:
-            self.producer.send_offsets(_next_offsets(mailbox.records), mailbox.metadata)
+            self.producer.send_offsets(_next_offsets(mail_ends), mailbox.metadata)
         elif not inputs.records and self.folding is not None:
             source = self.folding.source
             partition = min(source.assignment())
@@ -150,26 +155,26 @@ class Batcher:
     def _report(
         self,
         books: Books,
-        mailbox: Poll,
-        inputs: Poll,
+        ends: Ends,
         sent: Sequence[Output],
         made: Sequence[Output],
         folded: FoldBatch | None,
     ) -> Report:
-        taken = (*mailbox.records, *inputs.records)
         owned = () if self.folding is None else {place.partition for place in self.folding.source.assignment()}
         return Report(
             books=books,
-            mail=len(mailbox.records),
+            mail=0 if folded is None else folded.records,
             mailed=sum([output.partition in owned for output in sent]),
             outputs=len(sent) + len(made),
             transitions={} if folded is None else dict(folded.transitions),
             lateness_ms=[] if folded is None else folded.lateness_ms,
-            reached_ms={Partition(record.topic, record.partition): record.timestamp_ms for record in taken},
+            reached_ms={
+                Partition(record.topic, record.partition): record.timestamp_ms for last in ends for record in last
+            },
             wall_s=dict(self.stopwatch.wall_s),
             cpu_s=dict(self.stopwatch.cpu_s),
         )
 
 
-def _next_offsets(records: Sequence[Record]) -> dict[Partition, int]:
-    return {Partition(record.topic, record.partition): record.offset + 1 for record in records}
+def _next_offsets(ends: Sequence[Record]) -> dict[Partition, int]:
+    return {Partition(record.topic, record.partition): record.offset + 1 for record in ends}

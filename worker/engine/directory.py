@@ -8,14 +8,19 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from worker.cache import TwoGenerations
+from worker.engine.intake import Accepted
 from worker.errors import StateConflictError
 from worker.identity.graph import decode_record, encode_record, extended, identifier_key, profile_key
 from worker.identity.resolve import resolve
 from worker.identity.rules import Identifier
-from worker.ports import Store, Swap
+from worker.ports import Record, Store, Swap
 
 ATTEMPTS = 20
 """Conflicts in a row before the batch is given up and begun anew. Every conflict means that another router won."""
+
+
+UNKNOWN = b""
+"""Stands for the profile of an event until it has been found."""
 
 
 class Request(NamedTuple):
@@ -38,30 +43,30 @@ class Directory:
         """Drop the cache: a new assignment, an abort, a doubt."""
         self._cache.clear()
 
-    def resolve(self, requests: Sequence[Request]) -> list[bytes]:
-        """The profile of each request, in order; creates and extends profiles as the rules say.
+    def resolve(self, accepted: Sequence[tuple[Record, Accepted]]) -> list[bytes]:
+        """The profile of each event, in order; creates and extends profiles as the rules say.
 
         Raises:
             StoreUnavailableError, StateConflictError: nothing of the batch may be relied on.
         """
-        owners = [self._cached(request) for request in requests]
-        missing = [index for index, owner in enumerate(owners) if owner is None]
+        owners: list[bytes] = []
+        missing: dict[int, Request] = {}
+        cache, add = self._cache, owners.append
+        for record, event in accepted:
+            identifiers = event.identifiers
+            owner = cache[identifiers[0]]
+            for identifier in identifiers[1:]:
+                if cache[identifier] != owner:
+                    owner = None
+                    break
+            if owner is None:
+                missing[len(owners)] = Request(identifiers, event.extends, record.timestamp_ms, event.message_id)
+                owner = UNKNOWN
+            add(owner)
         if missing:
-            found = self._resolve_all([requests[index] for index in missing])
-            for index, owner in zip(missing, found, strict=True):
+            for index, owner in zip(missing, self._resolve_all(list(missing.values())), strict=True):
                 owners[index] = owner
-        return [owner for owner in owners if owner is not None]
-
-    def _cached(self, request: Request) -> bytes | None:
-        """The profile when the cache knows every identifier and they agree."""
-        get = self._cache.get
-        owner = get(request.identifiers[0])
-        if owner is None:
-            return None
-        for identifier in request.identifiers[1:]:
-            if get(identifier) != owner:
-                return None
-        return owner
+        return owners
 
     def _resolve_all(self, requests: list[Request]) -> list[bytes]:
         for _ in range(ATTEMPTS):

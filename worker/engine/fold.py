@@ -47,6 +47,11 @@ class FoldBatch:
     transitions: Counter[tuple[str, bool]] = field(default_factory=Counter)
     lateness_ms: list[int] = field(default_factory=list)
 
+    @property
+    def records(self) -> int:
+        """Mailbox records of the batch."""
+        return sum([len(letters) for letters in self.mail.values()])
+
 
 class Folder:
     """Owns the decoded states of its partitions' profiles, as long as nothing is in doubt."""
@@ -68,7 +73,7 @@ class Folder:
         batch = FoldBatch(by_profile, starts)
         missing: defaultdict[int, list[bytes]] = defaultdict(list)
         for profile in by_profile:
-            state = self._states.get(profile)
+            state = self._states[profile]
             if state is None:
                 missing[slot_of(profile)].append(profile)
             else:

@@ -1,10 +1,11 @@
 """What a consumer makes of one input record: accepted with everything that routing needs, or refused with a reason."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Protocol
 
-from msgspec import Struct
+from msgspec import Raw, Struct
 
+from schemas.events import PassthroughEvent, TrackingEvent
 from schemas.reasons import Refusal
 from worker.audiences.catalogue import Catalogue
 from worker.identity.rules import Identifier, Rules
@@ -12,16 +13,17 @@ from worker.ports import Record
 
 
 class Accepted(Struct, frozen=True, gc=False):
-    """A valid event.
+    """A valid event. ``message_id`` is the event's own, or the one made for it.
 
-    ``identifiers``: by priority, none blocked, at least one. ``extends``: whether unknown ones are added to the
-    profile that a known one leads to. ``encode``: the event as it goes into the mailbox of (profile, its time).
-    ``external_id``: the segment that a passthrough event uses, when nobody has defined it.
+    ``identifiers``: by priority, none blocked, at least one; ``external_ids``: the same as the archive shows them.
+    ``extends``: whether unknown ones are added to the profile that a known one leads to. ``external_id``: the segment
+    that a passthrough event uses, when nobody has defined it.
     """
 
     message_id: str
+    event: TrackingEvent | PassthroughEvent
     identifiers: Sequence[Identifier]
-    encode: Callable[[bytes, int], bytes]
+    external_ids: Raw
     extends: bool = True
     external_id: str | None = None
     in_the_future: bool = False

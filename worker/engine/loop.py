@@ -102,7 +102,8 @@ class Loop:
         if self._folding is not None:
             self._folding.sweep.committed(self._control.catalogue)
         if self._routing is not None:
-            self._routing.progress.publish(self._routing.source, inputs.records, polled_ms)
+            reached_ms = {} if report is None else report.reached_ms
+            self._routing.progress.publish(self._routing.source, reached_ms, polled_ms)
         return report
 
     def _poll(self, timeout_s: float) -> tuple[Poll, Poll]:

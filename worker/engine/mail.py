@@ -44,7 +44,12 @@ class EventMail(Mail, Protocol):
     @property
     def received_ms(self) -> int: ...
     @property
-    def identifiers(self) -> list[tuple[str, str]]: ...
+    def external_ids(self) -> bytes:
+        """The identifiers undecoded, to know a list again that was met before."""
+
+    def identifiers(self) -> list[tuple[str, str]]:
+        """Type and value of each identifier that the event promotes."""
+
     @property
     def qualification(self) -> Qualification | None: ...
     def occurrence(self) -> Occurrence: ...

@@ -7,9 +7,9 @@ exact, but perhaps an exit that the late event takes back.
 Source: docs/decisions.md, "Exits by time".
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping
 
-from worker.ports import Partition, Record, Source, Store
+from worker.ports import Partition, Source, Store
 
 
 class Progress:
@@ -29,14 +29,15 @@ class Progress:
         self._reached.clear()
         self._published_ms = None
 
-    def publish(self, source: Source, committed: Sequence[Record], polled_ms: int) -> None:
+    def publish(self, source: Source, committed_ms: Mapping[Partition, int], polled_ms: int) -> None:
         """Note what has been committed and, now and then, say how far every owned partition is.
 
-        ``polled_ms``: the time just before the last poll; a partition of which everything had been read by then has
-        come as far as that time, any other as far as its last committed record.
+        ``committed_ms``: time of the last committed record by partition. ``polled_ms``: the time just before the last
+        poll; a partition of which everything had been read by then has come as far as that time, any other as far as
+        its last committed record.
         """
-        for record in committed:
-            self._reached[Partition(record.topic, record.partition)] = min(record.timestamp_ms, polled_ms)
+        for partition, at_ms in committed_ms.items():
+            self._reached[partition] = min(at_ms, polled_ms)
         if self._published_ms is not None and polled_ms - self._published_ms < self._interval_ms:
             return
         owned = source.assignment() & self._partitions

@@ -16,10 +16,11 @@ from hashlib import blake2b
 from xxhash import xxh3_128_digest
 
 from schemas import dead_letter, mailbox
+from schemas.events import encode_resolved
 from schemas.reasons import Reason, Refusal, Stage
 from worker.audiences.catalogue import Catalogue
 from worker.engine.books import Books
-from worker.engine.directory import Directory, Request
+from worker.engine.directory import Directory
 from worker.engine.externals import Externals
 from worker.engine.intake import Accepted, Consumer
 from worker.engine.output import Output
@@ -83,19 +84,20 @@ class Router:
         if batch.accepted:
             claims = self._claims(batch.accepted)
             # Other partitions may be behind this one, and their duplicates still to come.
-            reached_ms = min(self._progress.smallest_ms, *(claim.timestamp_ms for claim in claims))
+            reached_ms = min(self._progress.smallest_ms, *[record[3] for record, _ in batch.accepted])
             batch.claims = self._store.claim(claims, epoch=0, evict_before_ms=reached_ms - self._dedup_window_ms)
         return batch
 
-    def _claims(self, accepted: Sequence[tuple[Record, Accepted]]) -> list[Claim]:
-        claims = []
-        bases, new = self._coordinates, tuple.__new__  # a third of the cost of calling Claim
-        for (topic, partition, offset, timestamp_ms, *_), event in accepted:
+    def _claims(self, batch: Sequence[tuple[Record, Accepted]]) -> list[Claim]:
+        claims: list[Claim] = []
+        bases, add, new = self._coordinates, claims.append, tuple.__new__  # a third of the cost of calling Claim
+        for record, accepted in batch:
+            topic, partition, offset, timestamp_ms, _, _, _ = record
             base = bases.get((topic, partition))
             if base is None:
                 base = bases[topic, partition] = _coordinates_base(topic, partition)
             coordinates = (base + offset & COORDINATES_MASK).to_bytes(5, "big")
-            claims.append(new(Claim, (xxh3_128_digest(event.message_id.encode()), coordinates, timestamp_ms)))
+            add(new(Claim, (xxh3_128_digest(accepted.message_id.encode()), coordinates, timestamp_ms)))
         return claims
 
     def receive(self, batch: RouteBatch) -> None:
@@ -111,25 +113,22 @@ class Router:
 
     def resolve(self, batch: RouteBatch) -> None:
         """Find or make the profile of every event that is left."""
-        new = tuple.__new__
-        self._externals.register(a.external_id for _, a in batch.accepted if a.external_id is not None)
-        batch.owners = self._directory.resolve(
-            [new(Request, (a.identifiers, a.extends, r.timestamp_ms, a.message_id)) for r, a in batch.accepted]
-        )
+        self._externals.register([a.external_id for _, a in batch.accepted if a.external_id is not None])
+        batch.owners = self._directory.resolve(batch.accepted)
 
     def address(self, batch: RouteBatch) -> list[Output]:
         """The batch's records: dead letters, and every event in the mailbox of its profile."""
         outputs, books, partitions = batch.refused, batch.books, self._partitions
-        new = tuple.__new__
+        add, new = outputs.append, tuple.__new__
         for (record, accepted), owner in zip(batch.accepted, batch.owners, strict=True):
             if accepted.in_the_future:
                 books.in_the_future[record.topic] += 1
             headers = EVENT_HEADERS if not record.headers else [*EVENT_HEADERS, *_traces(record.headers)]
-            value = accepted.encode(owner, record.timestamp_ms)
+            event, text = accepted.event, profile_text(owner)
+            event.profile_id, event.at, event.external_ids = text, record.timestamp_ms, accepted.external_ids
             partition = partition_of(slot_of(owner), partitions)
-            key = profile_text(owner).encode()
-            outputs.append(new(Output, ("resolved-events", key, value, headers, partition)))
-        books.resolved.update([record.topic for record, _ in batch.accepted])
+            add(new(Output, ("resolved-events", text.encode(), encode_resolved(event), headers, partition)))
+        books.resolved.update([record[0] for record, _ in batch.accepted])
         return outputs
 
 

@@ -5,6 +5,7 @@ due time; then the record is folded; then everything it touched is evaluated onc
 that touches nothing changes nothing, not even the state's time, in this attempt and in every other.
 """
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from worker.audiences.catalogue import Catalogue
@@ -61,9 +62,8 @@ def _fire(state: ProfileState, catalogue: Catalogue, until_ms: int) -> list[Tran
 def _event(state: ProfileState, mail: EventMail, catalogue: Catalogue) -> Step:
     at_ms = mail.at_ms
     now_ms = max(state.time_ms, at_ms)
-    known = state.identifiers
     leaves = _selecting(mail, catalogue, now_ms) if mail.name in catalogue.leaves_by_event else ()
-    identifiers = [identifier for identifier in mail.identifiers if identifier not in known]
+    identifiers = _new_identifiers(state, mail)
     traits, qualification = mail.traits(), mail.qualification
     fresh = state.applied == NO_RECORD
     if not (leaves or identifiers or traits or qualification or fresh) and state.version == catalogue.version:
@@ -71,7 +71,8 @@ def _event(state: ProfileState, mail: EventMail, catalogue: Catalogue) -> Step:
     transitions = _catch_up(state, catalogue, now_ms)
     reason: Reason = "event" if qualification is None else "passthrough"
 
-    touched = set(due_numbers(state, catalogue, now_ms))
+    due = state.due_ms
+    touched = set() if due is None or due > now_ms else set(due_numbers(state, catalogue, now_ms))
     eligibility = state.eligibility
     state.add_identifiers(identifiers, at_ms)
     for leaf in leaves:
@@ -88,6 +89,16 @@ def _event(state: ProfileState, mail: EventMail, catalogue: Catalogue) -> Step:
     elif touched:
         transitions += evaluate(state, catalogue, touched, reason)
     return Step(changed=True, transitions=transitions, caused_by=mail.message_id, traceparent=mail.traceparent)
+
+
+def _new_identifiers(state: ProfileState, mail: EventMail) -> Sequence[tuple[str, str]]:
+    """Identifiers of the event that are new to the profile."""
+    if mail.external_ids in state.met:
+        return ()
+    known = state.identifiers
+    new = [identifier for identifier in mail.identifiers() if identifier not in known]
+    state.meet(mail.external_ids)
+    return new
 
 
 def _selecting(mail: EventMail, catalogue: Catalogue, now_ms: int) -> list[Leaf]:

@@ -7,10 +7,15 @@ definitions (``worker.audiences.windows``), traits by what one event may carry.
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
+from schemas.changes import ProfileIds
 from worker.profiles.traits import Traits
 
 NO_RECORD = -1
 """``applied`` of a profile that nothing has been folded into: mailbox offsets start at 0."""
+
+LISTS_MET_MAX = 8
+"""Lists of identifiers remembered for a profile in memory. Fewer: those of a visitor with several devices are read
+again and again; more: memory for what hardly repeats."""
 
 ELIGIBLE_TYPES = frozenset({"user_id", "email", "android.idfa", "ios.idfa"})
 """Source: Segment, "Audiences" (include anonymous users); docs/decisions.md, "Who can be a member"."""
@@ -42,6 +47,8 @@ class ProfileState:
     """The decoded state. ``applied`` is the offset of the last mailbox record folded, and so the version.
 
     ``version`` is that of the catalogue under which the profile was evaluated last; ``time_ms`` never goes back.
+    Not stored: ``met``, lists of identifiers, as bytes of events, that hold nothing new any more; ``shown``, the
+    identifiers as outputs show them, None until somebody asks.
     """
 
     __slots__ = (
@@ -52,6 +59,8 @@ class ProfileState:
         "externals",
         "identifiers",
         "memberships",
+        "met",
+        "shown",
         "time_ms",
         "traits",
         "version",
@@ -67,6 +76,8 @@ class ProfileState:
         self.memberships: dict[str, Membership] = {}
         self.externals: dict[str, ExternalState] = {}
         self.dues: dict[str, int] = {}
+        self.met: set[bytes] = set()
+        self.shown: ProfileIds | None = None
         self._eligibility: int | None = None
 
     # What conditions look at (worker.audiences.conditions.Facts).
@@ -84,9 +95,6 @@ class ProfileState:
         return None if entry is None else entry.qualified
 
     # What evaluation changes (worker.audiences.evaluate.Profile).
-
-    def eligible(self, *, include_anonymous: bool) -> bool:
-        return self.eligibility >= (1 if include_anonymous else 2)
 
     def transitions(self, key: str) -> int:
         membership = self.memberships.get(key)
@@ -119,8 +127,14 @@ class ProfileState:
         before = len(self.identifiers)
         for identifier in identifiers:
             self.identifiers.setdefault(identifier, at_ms)
-        self._eligibility = None
+        self._eligibility = self.shown = None
         return len(self.identifiers) != before
+
+    def meet(self, external_ids: bytes) -> None:
+        """Remember a list of identifiers that has been added, so that it need not be read again."""
+        if len(self.met) >= LISTS_MET_MAX:
+            self.met.clear()
+        self.met.add(external_ids)
 
     def newest(self, kind: str) -> str | None:
         """The value of a type that was mapped last: by record time, then arrival."""
