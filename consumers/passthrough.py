@@ -3,6 +3,8 @@
 Source: Optimizely, "Passthrough segments" (ODP); docs/decisions.md, "Passthrough segments" and "Keys".
 """
 
+from typing import cast
+
 from consumers.encoding import encoding
 from schemas.events import ExternalId
 from schemas.passthrough import read
@@ -34,6 +36,7 @@ def consume(record: Record, catalogue: Catalogue, rules: Rules, *, require_defin
         event.messageId,
         [identifier],
         encoding(event, [ExternalId(identifier.value, identifier.type)]),
+        cast(int, event.timestamp_ms),  # set by `read`
         extends=False,
         external_id=event.data.audience_id if undefined else None,
     )
