@@ -30,6 +30,7 @@ QUERY_CHARS_MAX = 10_000
 RESERVED_KEYS = frozenset({"audience_key", "trait_key"})
 """Properties of every output; an audience of this name would overwrite them."""
 
+_OF_ANOTHER = "default_factory_not_called"  # pydantic's fault of a default that depends on a field with a fault
 _HISTORY = re.compile(r"^[1-9][0-9]{0,3} days?$")
 
 
@@ -240,10 +241,6 @@ def with_key(fields: dict[str, Any], key: str) -> dict[str, Any]:
     return {"key": key, **fields} if "definition" in fields else fields
 
 
-_FOLLOWS_FROM_ANOTHER = "default_factory_not_called"
-"""What pydantic says of a default that depends on a field that is wrong itself."""
-
-
 class Problem(NamedTuple):
     """What is wrong, and where in the document: keys and indexes from the top."""
 
@@ -256,8 +253,8 @@ def validate(kind: str, fields: Mapping[str, Any]) -> Definition | list[Problem]
     try:
         return MODELS[kind].model_validate(fields)
     except ValidationError as error:
-        faults = error.errors(include_url=False)
-        return [_problem(MODELS[kind], details) for details in faults if details["type"] != _FOLLOWS_FROM_ANOTHER]
+        faults = [fault for fault in error.errors(include_url=False) if fault["type"] != _OF_ANOTHER]
+        return [_problem(MODELS[kind], fault) for fault in faults]
 
 
 def nearest(name: str, valid: list[str]) -> str:

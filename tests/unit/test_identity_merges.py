@@ -31,13 +31,14 @@ def test_of_profiles_created_at_the_same_time_the_smaller_id_takes_in_the_others
 
 
 def test_a_profile_is_known_by_its_id() -> None:
-    """Equal candidates need not be the same object."""
-    one, again = candidate(1, "a:1", "b:1"), candidate(1, "a:1", "b:1")
+    """Candidates of one profile need not be the same object."""
+    one, again, other = candidate(1, "a:1", "b:1"), candidate(1, "a:1", "b:1"), candidate(2, "c:1")
     found = {identifier("a:1"): one, identifier("b:1"): again}
 
     assert resolve(list(found), found, DEFAULT, at_ms=0) == (one, (), (), (), ())
-    resolution = resolve([*found, identifier("c:1")], found, DEFAULT, at_ms=0)
-    assert (resolution.profile, resolution.children) == (one, ())
+    assert resolve([*found, identifier("c:new")], found, DEFAULT, at_ms=0).children == ()
+    both = found | {identifier("c:1"): other}
+    assert told(resolve(list(both), both, capped(merges=0), at_ms=0)) == ["c:1 Profile merge limit exceeded"]
 
 
 # --- Caps ---------------------------------------------------------------------------------------------------
@@ -111,10 +112,10 @@ def test_a_full_profile_takes_events_and_no_more_identifiers(cap: int) -> None:
     """Also one that is beyond a cap that was lowered."""
     full = candidate(1, "a:1", "b:1", "c:1")
 
-    resolution = People(full).decide("a:1", "b:1", "d:new", rules=capped(mappings=cap))
+    resolution = People(full).decide("a:1", "b:1", "d:new", "e:new", rules=capped(mappings=cap))
 
     assert (resolution.profile, resolution.mapped) == (full, ())
-    assert told(resolution) == ["d:new Identifier mapping limit exceeded"]
+    assert told(resolution) == ["d:new Identifier mapping limit exceeded", "e:new Identifier mapping limit exceeded"]
 
 
 def test_what_has_room_in_a_profile_is_what_has_the_highest_priority() -> None:

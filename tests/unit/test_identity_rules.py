@@ -7,13 +7,13 @@ import pytest
 
 from consumers.definitions import interpret
 from tests.people import identifier, words
-from worker.identity.rules import DAY_MS, Caps, Limit, Rules, spellings
+from worker.identity.rules import DAY_MS, DEFAULT_CAPS, Caps, Limit, Rules, spellings
 
 pytestmark = pytest.mark.unit
 
 
-def rules_of(**document: Any) -> Rules:
-    rules = interpret("identity", json.dumps(document).encode(), caps=Caps())
+def rules_of(*, caps: Caps = DEFAULT_CAPS, **document: Any) -> Rules:
+    rules = interpret("identity", json.dumps(document).encode(), caps=caps)
     assert isinstance(rules, Rules)
     return rules
 
@@ -76,6 +76,10 @@ def test_a_type_that_a_document_does_not_list_has_five_for_ever() -> None:
     rules = rules_of(identifiers=[{"type": "user_id", "limit": 1}])
 
     assert (rules.limit("email"), rules.limit("phone")) == (Limit(5), Limit(5))
+
+
+def test_caps_are_the_same_under_every_document() -> None:
+    assert rules_of(caps=Caps(2, 3)).caps == rules_of(caps=Caps(2, 3), blocked_values=[]).caps == Caps(2, 3)
 
 
 def test_identifiers_are_ordered_by_priority_and_within_a_type_as_extracted() -> None:

@@ -82,20 +82,20 @@ def resolve(
     owner = _owner_of_all(identifiers, candidates)
     if owner is not None:
         return Resolution(owner, (), (), (), ())
-    refused = _beyond_limits(identifiers, candidates, rules, at_ms)
-    kept = [identifier for identifier in identifiers if identifier not in refused]
+    left_out = _beyond_limits(identifiers, candidates, rules, at_ms)
+    kept = [identifier for identifier in identifiers if identifier not in left_out]
     found = [candidates[identifier] for identifier in kept if identifier in candidates]
     matched = list({candidate.profile: candidate for candidate in found}.values())
     cap = _passed_cap(matched, rules.caps)
     if cap is not None:
         del matched[1:]  # what the highest-priority identifier leads to; the others keep what is theirs
-        refused |= {i: cap for i in kept if i in candidates and candidates[i].profile != matched[0].profile}
+        left_out |= {i: cap for i in kept if i in candidates and candidates[i].profile != matched[0].profile}
     matched.sort(key=lambda candidate: (candidate.born_ms, candidate.profile))
     room = rules.caps.mappings_max - _mappings(matched)
     new = [identifier for identifier in kept if identifier not in candidates]
     mapped = tuple(new[: max(room, 0)])
-    refused |= dict.fromkeys(new[len(mapped) :], ViolationKind.MAPPINGS)
-    violations = tuple([Violation(refused[i], i) for i in identifiers if i in refused])
+    left_out |= dict.fromkeys(new[len(mapped) :], ViolationKind.MAPPINGS)
+    violations = tuple([Violation(left_out[i], i) for i in identifiers if i in left_out])
     return Resolution(
         profile=matched[0] if matched else None,
         children=tuple(matched[1:]),
@@ -108,11 +108,8 @@ def resolve(
 def _owner_of_all(identifiers: Sequence[Identifier], candidates: Mapping[Identifier, Candidate]) -> Candidate | None:
     """The one profile that every identifier leads to, as in most events; there is nothing to decide then."""
     owner = candidates.get(identifiers[0])
-    if owner is None:
-        return None
     for identifier in identifiers[1:]:
-        other = candidates.get(identifier)
-        if other is not owner and (other is None or other.profile != owner.profile):
+        if candidates.get(identifier) is not owner:
             return None
     return owner
 
