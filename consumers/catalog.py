@@ -14,6 +14,7 @@ from consumers import definitions, events, mailbox
 from schemas.codec import AvroDecoder
 from worker.engine.control import Documents
 from worker.engine.intake import Consumer
+from worker.identity.rules import Caps, Rules
 
 EVENT_TOPICS = ("tracking-events", "passthrough-events")
 DEFINITIONS_TOPIC = "definitions"
@@ -25,9 +26,13 @@ INPUT_TOPICS = (*EVENT_TOPICS, DEFINITIONS_TOPIC)
 read_mail = mailbox.read
 
 
-def documents(avro: AvroDecoder) -> Documents:
-    """How the control plane reads definitions. ``avro``: reads framed values."""
-    return Documents(read=partial(definitions.read_change, avro=avro), interpret=definitions.interpret)
+def documents(avro: AvroDecoder, caps: Caps) -> Documents:
+    """How the control plane reads definitions. ``avro``: reads framed values; ``caps``: of any identity settings."""
+    return Documents(
+        read=partial(definitions.read_change, avro=avro),
+        interpret=partial(definitions.interpret, caps=caps),
+        default_rules=Rules(caps=caps),
+    )
 
 
 def event_consumers(*, require_external_definition: bool, avro: AvroDecoder) -> Mapping[str, Consumer]:

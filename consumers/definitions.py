@@ -12,7 +12,7 @@ from schemas.reasons import Reason, Refusal
 from worker.audiences.catalogue import Definition
 from worker.engine.control import Change
 from worker.errors import InvariantError
-from worker.identity.rules import Rules, spellings
+from worker.identity.rules import PERIODS_MS, Caps, Limit, Rules, spellings
 from worker.ports import Record
 
 DAY_MS = 86_400_000
@@ -45,7 +45,7 @@ def canonical(document: definition.Definition) -> bytes:
     return msgspec.json.encode(fields, order="deterministic")
 
 
-def interpret(key: str, document: bytes) -> Definition | Rules:
+def interpret(key: str, document: bytes, *, caps: Caps) -> Definition | Rules:
     """A document that ``read_change`` has let pass, as the engine takes it.
 
     Raises:
@@ -53,7 +53,7 @@ def interpret(key: str, document: bytes) -> Definition | Rules:
     """
     read = definition.read(key.encode(), document)
     if isinstance(read, definition.IdentitySettings):
-        return rules_of(read)
+        return rules_of(read, caps)
     if isinstance(read, definition.AudienceDefinition):
         return definition_of(read)
     raise InvariantError(f"the definition {key!r} in force cannot be read")
@@ -82,17 +82,15 @@ def _history_ms(history: str) -> int:
     return int(number) * DAY_MS if unit else 0
 
 
-def rules_of(settings: definition.IdentitySettings) -> Rules:
+def rules_of(settings: definition.IdentitySettings, caps: Caps) -> Rules:
     """Identity settings as the router takes them."""
     values = [value for value in settings.blocked_values if isinstance(value, str)]
     patterns = [value.pattern for value in settings.blocked_values if not isinstance(value, str)]
-    keys = {
-        spelling: rule.type for rule in settings.identifiers if rule.key is not None for spelling in spellings(rule.key)
-    }
     return Rules(
-        priority=[rule.type for rule in settings.identifiers],
+        limits={rule.type: Limit(rule.limit, PERIODS_MS[rule.period]) for rule in settings.identifiers},
         blocked_values=values,
         blocked_patterns=patterns,
         high_confidence=settings.high_confidence,
-        keys=keys,
+        keys=[(spelling, rule.type) for rule in settings.identifiers if rule.key for spelling in spellings(rule.key)],
+        caps=caps,
     )

@@ -3,6 +3,8 @@
 Source: Optimizely, "Passthrough segments" (ODP); docs/decisions.md, "Passthrough segments" and "Keys".
 """
 
+from typing import cast
+
 from schemas.events import ExternalId, encode_external_ids
 from schemas.passthrough import read
 from schemas.reasons import Reason, Refusal
@@ -34,6 +36,7 @@ def consume(record: Record, catalogue: Catalogue, rules: Rules, *, require_defin
         event,
         [identifier],
         encode_external_ids([ExternalId(identifier.value, identifier.type)]),
+        cast(int, event.timestamp_ms),  # set by `read`
         extends=False,
         external_id=event.data.audience_id if undefined else None,
     )

@@ -1,6 +1,6 @@
 """``tracking-events``: the six Segment calls."""
 
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 from msgspec import Raw
 
@@ -12,15 +12,17 @@ from schemas.tracking import read
 from worker.cache import TwoGenerations
 from worker.engine.intake import Accepted
 from worker.identity.extract import extract, has_only_ids, refuse_identifiers
+from worker.identity.resolve import Violation, ViolationKind
 from worker.identity.rules import Identifier, Rules
 from worker.ports import Record
 
 
 class Promoted(NamedTuple):
-    """The identifiers of an event that identify, by priority, and the same as the archive shows them, encoded."""
+    """The identifiers of an event that identify, by priority; the same as the archive shows them; the blocked ones."""
 
     identifiers: list[Identifier]
     external_ids: Raw
+    blocked: tuple[Violation, ...]
 
 
 class Promotions:
@@ -57,8 +59,13 @@ def promote(identifiers: list[Identifier], rules: Rules) -> Promoted | Refusal:
         return refusal
     promoted = [identifier for identifier in identifiers if not rules.blocked(identifier.value)]
     if not promoted:
-        return Refusal(Reason.NO_MATCHING_IDENTIFIERS, "every identifier of the event is blocked")
-    return Promoted(promoted, encode_external_ids([ExternalId(value, kind) for kind, value in promoted]))
+        detail = "every identifier of the event is blocked" if identifiers else "the event has no identifier"
+        return Refusal(Reason.NO_MATCHING_IDENTIFIERS, detail)
+    blocked: tuple[Violation, ...] = ()
+    if len(promoted) < len(identifiers):
+        kept = frozenset(promoted)
+        blocked = tuple([Violation(ViolationKind.BLOCKED, one) for one in identifiers if one not in kept])
+    return Promoted(promoted, encode_external_ids([ExternalId(value, kind) for kind, value in promoted]), blocked)
 
 
 def consume(record: Record, rules: Rules, promotions: Promotions) -> Accepted | Refusal:
@@ -75,8 +82,15 @@ def consume(record: Record, rules: Rules, promotions: Promotions) -> Accepted | 
     message_id = event.messageId
     if not message_id:
         event.messageId = message_id = coordinates_id(record.topic, record.partition, record.offset)
-    identifiers, external_ids = promoted
-    return Accepted(message_id, event, identifiers, external_ids, in_the_future=_in_the_future(event, record))
+    return Accepted(
+        message_id,
+        event,
+        promoted.identifiers,
+        promoted.external_ids,
+        cast(int, event.timestamp_ms),  # set by `read`
+        in_the_future=_in_the_future(event, record),
+        blocked=promoted.blocked,
+    )
 
 
 def _in_the_future(event: TrackingEvent, record: Record) -> bool:

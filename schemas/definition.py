@@ -30,6 +30,7 @@ QUERY_CHARS_MAX = 10_000
 RESERVED_KEYS = frozenset({"audience_key", "trait_key"})
 """Properties of every output; an audience of this name would overwrite them."""
 
+_OF_ANOTHER = "default_factory_not_called"  # pydantic's fault of a default that depends on a field with a fault
 _HISTORY = re.compile(r"^[1-9][0-9]{0,3} days?$")
 
 
@@ -115,14 +116,19 @@ class TraitDefinition(_Computation):
     event: str = Field(default="Trait Computed", min_length=1, max_length=200)
 
 
+def _default_limit(fields: Mapping[str, Any]) -> int:
+    return 1 if fields.get("type") == "user_id" else 5
+
+
 class IdentifierRule(_Document):
     """How many values of one identifier type a profile may hold, within which period.
 
-    ``key``: the name under which traits and properties carry it, when it is not found by default.
+    ``limit`` left out: 1 for ``user_id``, else 5. ``key``: the name under which traits and properties carry it, when
+    it is not found by default.
     """
 
     type: IdentifierType
-    limit: int = Field(default=5, ge=1, le=1000)
+    limit: int = Field(default_factory=_default_limit, ge=1, le=1000)
     period: Literal["ever", "weekly", "monthly", "annually"] = "ever"
     key: str | None = Field(default=None, min_length=1, max_length=100)
 
@@ -152,7 +158,7 @@ BlockedValue = Annotated[
     Discriminator(_branch),
 ]
 
-DEFAULT_IDENTIFIERS = (IdentifierRule(type="user_id", limit=1), IdentifierRule(type="email"))
+DEFAULT_IDENTIFIERS = (IdentifierRule(type="user_id"), IdentifierRule(type="email"))
 DEFAULT_BLOCKED: tuple[BlockedValue, ...] = ("-1", "null", "anonymous", BlockedPattern(pattern="^[0-]*$"))
 DEFAULT_HIGH_CONFIDENCE = ("user_id", "email", "customer_id")
 
@@ -247,7 +253,8 @@ def validate(kind: str, fields: Mapping[str, Any]) -> Definition | list[Problem]
     try:
         return MODELS[kind].model_validate(fields)
     except ValidationError as error:
-        return [_problem(MODELS[kind], details) for details in error.errors(include_url=False)]
+        faults = [fault for fault in error.errors(include_url=False) if fault["type"] != _OF_ANOTHER]
+        return [_problem(MODELS[kind], fault) for fault in faults]
 
 
 def nearest(name: str, valid: list[str]) -> str:

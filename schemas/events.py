@@ -23,6 +23,21 @@ class ExternalId(Struct, frozen=True, gc=False):
     encoding: Literal["none"] = "none"
 
 
+CONTEXT_IDENTITY = "identity"
+"""The key of ``context`` in which the archive tells what identity resolution left out; not a sender's to set."""
+
+
+class IdentityViolation(Struct, frozen=True, gc=False):
+    """An identifier of the event that was not promoted, and why, in ``context.identity.violations``.
+
+    Source: Segment, "Unify Insights"; docs/records.md, "Resolved events".
+    """
+
+    violation: str
+    type: str
+    id: str
+
+
 class TrackingEvent(Struct, kw_only=True, gc=False, forbid_unknown_fields=True):
     """One of the six calls. ``gc=False``: decoded JSON holds no cycles.
 

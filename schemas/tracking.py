@@ -8,11 +8,12 @@ to it.
 Source: Segment, "Spec: Common Fields"; docs/records.md, "Tracking events".
 """
 
-from typing import cast
+from collections.abc import Mapping
+from typing import Any, cast
 
 from msgspec import UNSET, json
 
-from schemas.events import TrackingEvent
+from schemas.events import CONTEXT_IDENTITY, TrackingEvent
 from schemas.json_text import DEPTH_MAX, VALUE_BYTES_MAX, Measured
 from schemas.reasons import Reason, Refusal
 from schemas.times import LAST_MS, read_ms, utc_text
@@ -106,9 +107,16 @@ def _is_usual_call(event: TrackingEvent) -> bool:
             return False
     elif not 0 < len(group_id) <= GROUP_ID_CHARS_MAX:
         return False
-    if not event.context or "groupId" not in event.context:
+    return not event.context or _is_usual_context(event.context)
+
+
+def _is_usual_context(context: Mapping[str, Any]) -> bool:
+    """Nothing of the worker's own was sent, and the group id is good, if there is one."""
+    if CONTEXT_IDENTITY in context:
+        return False
+    if "groupId" not in context:
         return True
-    group_id = event.context["groupId"]
+    group_id = context["groupId"]
     return isinstance(group_id, str) and 0 < len(group_id) <= GROUP_ID_CHARS_MAX
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from msgspec import UNSET, UnsetType
 
-from schemas.events import TrackingEvent
+from schemas.events import CONTEXT_IDENTITY, TrackingEvent
 from schemas.json_text import name_of, read_object, shortest
 from schemas.reasons import Reason, Refusal
 
@@ -41,7 +41,7 @@ class _RefusedError(Exception):
 def read_carefully(value: bytes) -> TrackingEvent | Refusal:
     """The call that the bytes hold, its times not yet looked at except that they are text.
 
-    Fields that the specification does not know, and the front fields of ``resolved-events``, are left out.
+    Fields that the specification does not know, and what is the worker's own in ``resolved-events``, are left out.
     """
     fields = read_object(value)
     if isinstance(fields, Refusal):
@@ -114,6 +114,8 @@ def _read_objects(event: TrackingEvent, fields: Mapping[str, Any]) -> None:
         if value is not None and not isinstance(value, dict):
             raise _RefusedError(reason, f"{field} is {name_of(value)}, not an object")
         setattr(event, field, UNSET if value is None else value)
+    if event.context and CONTEXT_IDENTITY in event.context:
+        event.context = {key: value for key, value in event.context.items() if key != CONTEXT_IDENTITY}
     if event.context and event.context.get("groupId") is not None:
         event.context = {**event.context, "groupId": _id(event.context, "groupId")}
     for field, reason in _STRINGS:

@@ -134,6 +134,22 @@ class Settings(BaseModel):
         description="Refuse passthrough events for audiences without a definition; else they are registered",
     )
 
+    # Identity
+    identity_merges_max: int = Field(
+        100,
+        ge=0,
+        le=10_000,
+        description="Profiles that may be merged into one, with all that were merged into these. Fewer: people "
+        "with many devices stay apart; more: an identifier that many share gathers more of them",
+    )
+    identity_mappings_max: int = Field(
+        1_000,
+        ge=1,
+        le=10_000,
+        description="Identifiers of one profile. Fewer: later ones of the busiest profiles are left out; more: "
+        "all that reads or writes such a profile gets slower",
+    )
+
     # Deduplication
     dedup_window_hours: int = Field(
         24, ge=24, le=720, description="How long a messageId is remembered; longer takes memory in proportion"

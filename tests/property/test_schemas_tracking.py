@@ -25,7 +25,7 @@ json_values = st.recursive(
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(texts, inner, max_size=3),
     max_leaves=8,
 )
-objects = st.dictionaries(texts | st.sampled_from(["email", "groupId"]), json_values, max_size=4)
+objects = st.dictionaries(texts | st.sampled_from(["email", "groupId", "identity"]), json_values, max_size=4)
 moments = st.integers(-(10**10), 4 * 10**12).map(
     lambda ms: datetime(1970, 1, 1, tzinfo=UTC) + timedelta(milliseconds=ms)
 )
@@ -86,6 +86,7 @@ def same_on_both_paths(value: bytes) -> None:
 @given(events())
 @example({"type": "track", "event": "X", "userId": "u", "context": {"groupId": 5}})
 @example({"type": "page", "userId": None, "anonymousId": "a", "event": ""})
+@example({"type": "page", "userId": "u", "context": {"identity": 1, "groupId": "g"}})
 def test_what_the_usual_path_accepts_the_careful_path_reads_the_same(event: dict[str, Any]) -> None:
     same_on_both_paths(json.dumps(event).encode())
 

@@ -17,6 +17,7 @@ from schemas.definition import MODELS
 from schemas.events import PassthroughEvent, TrackingEvent
 from schemas.reasons import Reason, Refusal, Stage
 from schemas.topics import RESOLVED_EVENTS, TOPICS, full_name
+from worker.identity.resolve import ViolationKind
 
 pytestmark = [pytest.mark.unit, pytest.mark.docs]
 
@@ -73,6 +74,10 @@ def test_the_page_lists_the_headers() -> None:
     documented = [field["doc"] for field in AVSC["dead-letter"]["fields"]]
     assert len(documented) == len(listed)
     assert {name for name in listed if name.startswith("__")} <= set(documented)
+
+
+def test_the_page_lists_the_violations() -> None:
+    assert [row[0] for row in table("records.md", "Resolved events")] == [kind.value for kind in ViolationKind]
 
 
 def test_the_page_lists_the_topics() -> None:

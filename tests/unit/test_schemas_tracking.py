@@ -324,6 +324,11 @@ def test_front_fields_of_the_input_are_dropped(field: str, value: Any) -> None:
     assert accepted(**{field: value}) == accepted()
 
 
+@pytest.mark.parametrize("identity", [None, {}, {"violations": []}, "x"])
+def test_what_is_the_worker_s_own_in_the_context_is_dropped(identity: Any) -> None:
+    assert accepted(context={"identity": identity, "groupId": 7}).context == {"groupId": "7"}
+
+
 def test_what_is_written_is_what_was_accepted_with_the_front_fields_first() -> None:
     event = accepted(properties={"a": [1, None]}, _metadata={"b": 1}, unknown=1)
     event.profile_id, event.at = "use_1", 5

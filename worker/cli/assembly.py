@@ -21,6 +21,7 @@ from worker.engine.roles import Folding, Routing
 from worker.engine.route import Router
 from worker.engine.sweep import History, Sweep
 from worker.engine.timers import Timers
+from worker.identity.rules import DEFAULT_CAPS, Caps
 from worker.ports import Partition, Producer, Source, Store
 
 
@@ -53,6 +54,7 @@ class Options:
     space_id: str = "default"
     topic_prefix: str = ""
     require_external_definition: bool = False
+    identity_caps: Caps = DEFAULT_CAPS
     dedup_window_ms: int = 24 * 3_600_000
     batch_records: int = 4_000
     ticks_max: int = 1_000
@@ -74,7 +76,7 @@ def assemble(connections: Connections, options: Options) -> Loop:
 
     control = Control(
         store,
-        catalog.documents(connections.avro),
+        catalog.documents(connections.avro, options.identity_caps),
         topic=topic_name(catalog.DEFINITIONS_TOPIC),
         interval_ms=options.definitions_interval_ms,
     )

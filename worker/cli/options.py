@@ -1,9 +1,15 @@
 """From settings, which users write, to options, which the engine takes."""
 
 from worker.cli.assembly import Options
+from worker.identity.rules import Caps
 from worker.settings import Settings
 
 HOUR_MS = 3_600_000
+
+
+def caps_of(settings: Settings) -> Caps:
+    """What one profile may grow to."""
+    return Caps(merges_max=settings.identity_merges_max, mappings_max=settings.identity_mappings_max)
 
 
 def options_of(settings: Settings) -> Options:
@@ -12,6 +18,7 @@ def options_of(settings: Settings) -> Options:
         space_id=settings.space_id,
         topic_prefix=settings.topic_prefix,
         require_external_definition=settings.require_external_definition,
+        identity_caps=caps_of(settings),
         dedup_window_ms=settings.dedup_window_hours * HOUR_MS,
         batch_records=settings.batch_records_max,
         ticks_max=settings.timer_scan_profiles_max,

@@ -28,7 +28,7 @@ from worker.cli.connect import open_store, patiently
 from worker.cli.definition_files import documents_of, read_files
 from worker.cli.http import HttpServer
 from worker.cli.instance_id import take_instance_id
-from worker.cli.options import options_of
+from worker.cli.options import caps_of, options_of
 from worker.cli.replica import Patience, Replica
 from worker.clock import SystemClock
 from worker.engine.control import Control
@@ -146,7 +146,7 @@ def _check(settings: Settings, store: RedisStore, avro: Avro) -> dict[str, Topic
 def _judge_definitions(settings: Settings, store: RedisStore, avro: Avro) -> None:
     """Take notice of every definition that is there, before the first event is folded."""
     topic = settings.topic_prefix + catalog.DEFINITIONS_TOPIC
-    control = Control(store, catalog.documents(avro.decoder), topic=topic, interval_ms=0)
+    control = Control(store, catalog.documents(avro.decoder, caps_of(settings)), topic=topic, interval_ms=0)
     control.refresh()
     records = read_to_end(
         settings.kafka_bootstrap_servers,

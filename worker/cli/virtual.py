@@ -75,6 +75,7 @@ class VirtualWorker:
             space_id=options.space_id,
             topic_prefix=options.topic_prefix,
             require_external_definition=options.require_external_definition,
+            identity_caps=options.identity_caps,
             dedup_window_ms=options.dedup_window_ms,
             scan_interval_ms=0,
             progress_interval_ms=0,

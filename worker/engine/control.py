@@ -63,10 +63,14 @@ ones; more: the book grows by a line each."""
 
 
 class Documents(NamedTuple):
-    """How documents are read. ``read`` never raises; ``interpret`` takes what ``read`` has let pass."""
+    """How documents are read. ``read`` never raises; ``interpret`` takes what ``read`` has let pass.
+
+    ``default_rules``: hold as long as no document says otherwise.
+    """
 
     read: Callable[[Record], Change | Refusal]
     interpret: Callable[[str, bytes], Definition | Rules]
+    default_rules: Rules
 
 
 _encode = msgspec.msgpack.Encoder().encode
@@ -90,7 +94,7 @@ class Control:
         self._followed_ms: int | None = None
         self._book = Book()
         self.catalogue = Catalogue()
-        self.rules = Rules()
+        self.rules = documents.default_rules
 
     @property
     def book(self) -> Book:
@@ -128,7 +132,7 @@ class Control:
             return
         self.catalogue = build(self._definitions(book.entries).values(), version=book.version)
         identity = book.entries.get(IDENTITY)
-        rules = Rules()
+        rules = self._documents.default_rules
         if identity is not None and identity.document is not None:
             interpreted = self._documents.interpret(IDENTITY, identity.document)
             rules = interpreted if isinstance(interpreted, Rules) else rules

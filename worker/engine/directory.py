@@ -11,7 +11,6 @@ from worker.cache import TwoGenerations
 from worker.engine.intake import Accepted
 from worker.errors import StateConflictError
 from worker.identity.graph import decode_record, encode_record, extended, identifier_key, profile_key
-from worker.identity.resolve import resolve
 from worker.identity.rules import Identifier
 from worker.ports import Record, Store, Swap
 
@@ -99,7 +98,8 @@ class _Plan:
         return {i: owner for i, owner in zip(identifiers, values, strict=True) if owner is not None}
 
     def _decide(self, request: Request, draw_profile: Callable[[], bytes]) -> None:
-        owner, mapped = resolve(request.identifiers, self.known)
+        known, mapped = self.known, tuple([i for i in request.identifiers if i not in self.known])
+        owner = next((known[identifier] for identifier in request.identifiers if identifier in known), None)
         if owner is None:
             owner = draw_profile()
             self._created.add(owner)

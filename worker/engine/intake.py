@@ -8,6 +8,7 @@ from msgspec import Raw, Struct
 from schemas.events import PassthroughEvent, TrackingEvent
 from schemas.reasons import Refusal
 from worker.audiences.catalogue import Catalogue
+from worker.identity.resolve import Violation
 from worker.identity.rules import Identifier, Rules
 from worker.ports import Record
 
@@ -16,17 +17,21 @@ class Accepted(Struct, frozen=True, gc=False):
     """A valid event. ``message_id`` is the event's own, or the one made for it.
 
     ``identifiers``: by priority, none blocked, at least one; ``external_ids``: the same as the archive shows them.
-    ``extends``: whether unknown ones are added to the profile that a known one leads to. ``external_id``: the segment
-    that a passthrough event uses, when nobody has defined it.
+    ``event_at_ms``: the event's corrected time, never later than its receipt. ``extends``: whether unknown identifiers
+    are added to the profile that a known one leads to, and several profiles merged. ``external_id``: the segment that
+    a passthrough event uses, when nobody has defined it. ``blocked``: identifiers that are not among the others
+    because they are blocked.
     """
 
     message_id: str
     event: TrackingEvent | PassthroughEvent
     identifiers: Sequence[Identifier]
     external_ids: Raw
+    event_at_ms: int
     extends: bool = True
     external_id: str | None = None
     in_the_future: bool = False
+    blocked: Sequence[Violation] = ()
 
 
 class Consumer(Protocol):

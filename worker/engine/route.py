@@ -16,9 +16,9 @@ from hashlib import blake2b
 from xxhash import xxh3_128_digest
 
 from schemas import dead_letter, mailbox
-from schemas.events import encode_resolved
 from schemas.reasons import Reason, Refusal, Stage
 from worker.audiences.catalogue import Catalogue
+from worker.engine.archive import archived
 from worker.engine.books import Books
 from worker.engine.directory import Directory
 from worker.engine.externals import Externals
@@ -124,10 +124,10 @@ class Router:
             if accepted.in_the_future:
                 books.in_the_future[record.topic] += 1
             headers = EVENT_HEADERS if not record.headers else [*EVENT_HEADERS, *_traces(record.headers)]
-            event, text = accepted.event, profile_text(owner)
-            event.profile_id, event.at, event.external_ids = text, record.timestamp_ms, accepted.external_ids
+            text = profile_text(owner)
+            value = archived(accepted, text, record.timestamp_ms)
             partition = partition_of(slot_of(owner), partitions)
-            add(new(Output, ("resolved-events", text.encode(), encode_resolved(event), headers, partition)))
+            add(new(Output, ("resolved-events", text.encode(), value, headers, partition)))
         books.resolved.update([record[0] for record, _ in batch.accepted])
         return outputs
 

@@ -15,8 +15,11 @@ IDENTIFIERS_MAX = 100
 """Identifiers on one event. Fewer would refuse honest events; more make one event touch that many graph records."""
 
 IDENTIFIER_CHARACTERS_MAX = 500
-"""Characters of one value. Shorter would cut push tokens; longer values bloat every output of their profile."""
+"""Characters of one value, or of its type. Shorter would refuse push tokens; longer ones bloat every output of their
+profile."""
 
+KELVIN_SIGN = "\N{KELVIN SIGN}"
+"""The one letter outside ASCII of which ``str.lower`` makes one inside, a k: an address with it is nobody else's."""
 
 CONTEXT_LOCATIONS = frozenset({"traits", "device", "integrations", "Braze", "externalIds"})
 
@@ -51,8 +54,9 @@ def refuse_identifiers(identifiers: list[Identifier]) -> Refusal | None:
         detail = f"{len(identifiers)} identifiers, {IDENTIFIERS_MAX} are allowed"
         return Refusal(Reason.TOO_MANY_IDENTIFIERS, detail)
     for kind, value in identifiers:
-        if len(value) > IDENTIFIER_CHARACTERS_MAX:
-            detail = f"{kind} has {len(value)} characters, {IDENTIFIER_CHARACTERS_MAX} are allowed"
+        longer = max(len(kind), len(value))
+        if longer > IDENTIFIER_CHARACTERS_MAX:
+            detail = f"{kind[:40]} has {longer} characters, {IDENTIFIER_CHARACTERS_MAX} are allowed"
             return Refusal(Reason.IDENTIFIER_TOO_LONG, detail)
     return None
 
@@ -61,10 +65,17 @@ def normalised(kind: str, raw: Any) -> str | None:
     """The value as it identifies, None when it is neither a string nor a number."""
     if isinstance(raw, str):
         value = raw.strip()
-        return value.lower() if kind == "email" else value
+        return lowered(value) if kind == "email" else value
     if isinstance(raw, bool) or not isinstance(raw, int | float):
         return None
     return shortest(raw)
+
+
+def lowered(address: str) -> str:
+    """In lower case; a look-alike of an ASCII letter stays one."""
+    if KELVIN_SIGN in address:
+        return KELVIN_SIGN.join([part.lower() for part in address.split(KELVIN_SIGN)])
+    return address.lower()
 
 
 def _locations(call: TrackingEvent, rules: Rules) -> Iterator[tuple[str, Any]]:
@@ -127,11 +138,11 @@ def _external_ids(external_ids: list[Any]) -> Iterator[tuple[str, Any]]:
             yield kind, entry.get("id")
 
 
-def _configured(call: TrackingEvent, keys: Mapping[str, str]) -> Iterator[tuple[str, Any]]:
+def _configured(call: TrackingEvent, keys: Iterable[tuple[str, str]]) -> Iterator[tuple[str, Any]]:
     context_traits = call.context.get("traits") if call.context else None
     user_traits = None if call.type == "group" else call.traits
     for document in (user_traits, context_traits, call.properties):
         if isinstance(document, dict):
-            for key, kind in keys.items():
+            for key, kind in keys:
                 if key in document:
                     yield kind, document[key]
