@@ -1,15 +1,24 @@
 """``resolved-events``, read by the fold: what each kind of record means for its profile."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import msgspec
 
-from schemas import mailbox
+from schemas import mailbox, merging
 from schemas.activation import decode_activation
 from schemas.times import parse_ms
 from worker.audiences.leaves import Occurrence
-from worker.engine.mail import Activate, Mail, Qualification, Tick
+from worker.engine.mail import (
+    Absorbed,
+    Absorption,
+    Activate,
+    Expectation,
+    Mail,
+    Qualification,
+    Sealing,
+    Tick,
+)
 from worker.errors import InvariantError
 from worker.ports import Record
 from worker.profiles.ids import profile_bytes
@@ -36,28 +45,68 @@ def read(record: Record) -> Mail:
     try:
         if kind == mailbox.EVENT:
             return Event(record, mailbox.decode_event(value))
-        if kind == mailbox.TICK:
-            tick = mailbox.decode_tick(value)
-            return Tick(profile_bytes(tick.profile_id), record.offset, tick.at)
-        if kind == mailbox.ACTIVATE:
-            told = decode_activation(value)
-            at_ms = min(told.at, record.timestamp_ms)
-            return Activate(profile_bytes(told.profile_id), record.offset, at_ms, told.version, dict(told.history))
+        reader = READERS.get(kind)
+        if reader is not None:
+            return reader(record, value)
     except (msgspec.DecodeError, ValueError) as error:
         raise InvariantError(f"{record.topic}-{record.partition} offset {record.offset}: {error}") from error
     raise InvariantError(f"{record.topic}-{record.partition} offset {record.offset}: kind {kind!r}")
 
 
+def _tick(record: Record, value: bytes) -> Mail:
+    tick = mailbox.decode_tick(value)
+    return Tick(profile_bytes(tick.profile_id), record.offset, tick.at)
+
+
+def _activate(record: Record, value: bytes) -> Mail:
+    told = decode_activation(value)
+    at_ms = min(told.at, record.timestamp_ms)
+    return Activate(profile_bytes(told.profile_id), record.offset, at_ms, told.version, dict(told.history))
+
+
+def _seal(record: Record, value: bytes) -> Mail:
+    told = merging.decode_seal(value)
+    profile, parent = profile_bytes(told.profile_id), profile_bytes(told.parent)
+    at_ms = min(told.at, record.timestamp_ms)
+    return Sealing(profile, record.offset, at_ms, parent, told.token, told.message_id)
+
+
+def _expect(record: Record, value: bytes) -> Mail:
+    told = merging.decode_expect(value)
+    profile, child = profile_bytes(told.profile_id), profile_bytes(told.child)
+    return Expectation(profile, record.offset, min(told.at, record.timestamp_ms), child, told.token)
+
+
+def _absorb(record: Record, value: bytes) -> Mail:
+    told = merging.decode_absorb(value)
+    return Absorption(
+        profile_bytes(told.profile_id),
+        record.offset,
+        min(told.at, record.timestamp_ms),
+        profile_bytes(told.child),
+        told.token,
+        told.message_id,
+        told.data,
+        told.version,
+        frozenset([(profile_bytes(child), token) for child, token in told.awaiting]),
+    )
+
+
+def _absorbed(record: Record, value: bytes) -> Mail:
+    told = merging.decode_absorbed(value)
+    return Absorbed(profile_bytes(told.profile_id), record.offset, min(told.at, record.timestamp_ms))
+
+
 class Event:
     """An accepted event. See ``worker.engine.mail.EventMail``."""
 
-    __slots__ = ("_event", "_headers", "at_ms", "event_at_ms", "name", "offset", "profile")
+    __slots__ = ("_event", "_headers", "at_ms", "event_at_ms", "name", "offset", "profile", "value")
 
     kind = "event"
 
     def __init__(self, record: Record, event: mailbox.FoldEvent) -> None:
         self._event = event
-        _, _, self.offset, appended_ms, _, _, self._headers = record
+        _, _, self.offset, appended_ms, _, self.value, self._headers = record
         self.profile = bytes.fromhex(event.profile_id[4:])
         # A wrong clock of a producer must not lead a profile into the future.
         self.at_ms = min(event.at, appended_ms)
@@ -100,6 +149,33 @@ class Event:
         if self._event.type != "identify":
             return NO_TRAITS
         return mailbox.decode_object(self._event.traits)
+
+
+class Forward(Event):
+    """An event that came to a profile after it had been merged away. Its value is still addressed to that one."""
+
+    __slots__ = ()
+
+    kind = "forward"
+
+    def __init__(self, record: Record, value: bytes) -> None:
+        super().__init__(record, mailbox.decode_event(value))
+        self.profile = profile_bytes((record.key or b"").decode())
+        # Never later than when it was first appended, however often it has been passed on.
+        self.at_ms = min(self.at_ms, int(dict(record.headers)[mailbox.AT_HEADER]))
+        self.event_at_ms = min(self.event_at_ms, self.at_ms)
+
+
+READERS: Mapping[bytes, Callable[[Record, bytes], Mail]] = {
+    mailbox.TICK: _tick,
+    mailbox.ACTIVATE: _activate,
+    mailbox.SEAL: _seal,
+    mailbox.EXPECT: _expect,
+    mailbox.ABSORB: _absorb,
+    mailbox.ABSORBED: _absorbed,
+    mailbox.FORWARD: Forward,
+}
+"""By kind, all but the usual one."""
 
 
 class Occurred:

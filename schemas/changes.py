@@ -143,13 +143,13 @@ def trait_change(
     return Message(value, _headers(event_name, ("trait_key", key), sent_id, space_id, traceparent))
 
 
-def profile_merge(*, space_id: str, child: str, parent: str, at_ms: int) -> Message:
-    """A profile has been merged into another. The Kafka key is the child's id.
+def profile_merge(*, space_id: str, child: str, parent: str, at_ms: int, caused_by: str) -> Message:
+    """A profile has been merged into another, by the event with the messageId ``caused_by``. Its key is the child.
 
     Source: docs/records.md, "Profile merges".
     """
     sent_id = made_id(MESSAGE_PREFIX, "merge", space_id, child, parent)
-    value = {"child": child, "parent": parent, "at": utc_text(at_ms), "messageId": sent_id}
+    value = {"child": child, "parent": parent, "at": utc_text(at_ms), "messageId": caused_by}
     names = [("message_id", sent_id.encode()), ("space_id", space_id.encode())]
     return Message(_encode(value), [*names, _CONTENT_TYPE])
 

@@ -25,6 +25,9 @@ ABSORBED = b"absorbed"
 ACTIVATE = b"activate"
 SIGNAL = b"signal"
 
+AT_HEADER = "at"
+"""Of a ``forward``: the time at which the event counts (ms), as decimal text."""
+
 KINDS: frozenset[bytes] = frozenset({EVENT, FORWARD, TICK, SEAL, EXPECT, ABSORB, ABSORBED, ACTIVATE, SIGNAL})
 
 

@@ -211,8 +211,18 @@ class Store(Protocol):
         """Values of keys of the space's identity slot (graph, catalogue of definitions, ...), in order."""
         ...
 
-    def swap(self, swaps: Sequence[Swap]) -> Reply[bool]:
-        """Compare-and-set of any number of those keys, all or nothing. False: something had changed."""
+    def swap(
+        self, swaps: Sequence[Swap], *, noted: Sequence[tuple[bytes, int]] = (), settled: Sequence[bytes] = ()
+    ) -> Reply[bool]:
+        """Compare-and-set of any number of those keys, all or nothing. False: something had changed.
+
+        ``noted``: profiles to be put on the list of merges that are not over, each with the time of the event that
+        joined it to another (ms); ``settled``: profiles to be taken off it. Both in the same step as the keys.
+        """
+        ...
+
+    def notes(self, until_ms: int, limit: int) -> Reply[list[tuple[bytes, int]]]:
+        """Profiles on the list of merges that are not over, with their times, by time; those up to ``until_ms``."""
         ...
 
     def load(self, slot: int, profiles: Sequence[bytes]) -> Reply[list[bytes | None]]:

@@ -91,3 +91,15 @@ def test_progress_is_what_was_said_last_of_each_partition_by_whomever(store: Sto
         "p.tracking-events:1": (-1, 0),
         "passthrough-events:0": (0, 1),
     }
+
+
+def test_the_list_of_open_merges_changes_with_the_keys_or_not_at_all(store: Store) -> None:
+    one, two, three = b"1" * 16, b"2" * 16, b"\x00\xff" * 8
+    assert store.swap([Swap(b"a", None, b"1")], noted=[(one, 30), (two, 10), (three, 20)]).get()
+    assert not store.swap([Swap(b"a", None, b"2")], noted=[(b"4" * 16, 1)], settled=[one]).get()
+    assert store.notes(30, 10).get() == [(two, 10), (three, 20), (one, 30)]
+
+    assert store.swap([], noted=[(two, 25)], settled=[one, b"nobody".ljust(16)]).get()
+    assert store.notes(24, 10).get() == [(three, 20)]
+    assert store.notes(30, 1).get() == [(three, 20)]
+    assert store.notes(30, 10).get() == [(three, 20), (two, 25)]

@@ -106,7 +106,7 @@ def test_trait_changes(profile: changes.ProfileIds, change: changes.TraitChange,
 
 @given(texts, texts, moments)
 def test_profile_merges(child: str, parent: str, at_ms: int) -> None:
-    message = changes.profile_merge(space_id="s", child=child, parent=parent, at_ms=at_ms)
+    message = changes.profile_merge(space_id="s", child=child, parent=parent, at_ms=at_ms, caused_by="m1")
 
     assert through_avro("profile-merge", message.value) == as_it_was("profile-merge", message.value)
 

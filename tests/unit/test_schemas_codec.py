@@ -198,7 +198,7 @@ def test_a_trait_change_and_a_merge_survive_it_too() -> None:
     profile = changes.ProfileIds("use_1", "u1")
     change = changes.TraitChange(key="t", value=[1, "a"], version=1, at_ms=0, sent_ms=1)
     trait = changes.trait_change(space_id="s", profile=profile, change=change).value
-    merge = changes.profile_merge(space_id="s", child="c", parent="p", at_ms=0).value
+    merge = changes.profile_merge(space_id="s", child="c", parent="p", at_ms=0, caused_by="m1").value
 
     for name, value in (("trait-change", trait), ("profile-merge", merge)):
         back = decoder(avsc(name)).to_json(AvroEncoder(avsc(name), schema_id=7).encode(value))

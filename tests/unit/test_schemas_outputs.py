@@ -161,10 +161,14 @@ def test_a_trait_change_carries_the_value() -> None:
 
 
 def test_a_merge_names_child_and_parent() -> None:
-    value = json.loads(changes.profile_merge(space_id="s", child="use_1", parent="use_2", at_ms=0).value)
+    message = changes.profile_merge(space_id="s", child="use_1", parent="use_2", at_ms=0, caused_by="m1")
 
-    assert list(value) == ["child", "parent", "at", "messageId"]
-    assert value["at"] == "1970-01-01T00:00:00.000Z"
+    assert json.loads(message.value) == {
+        "child": "use_1",
+        "parent": "use_2",
+        "at": "1970-01-01T00:00:00.000Z",
+        "messageId": "m1",
+    }
 
 
 # Dead letters

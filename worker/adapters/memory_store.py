@@ -114,6 +114,7 @@ class MemoryStore:
         self._claims = Claims(dedup_window_ms)
         self._epoch = 0
         self._values: dict[bytes, bytes] = {}
+        self._notes: dict[bytes, int] = {}
         self._progress: dict[str, tuple[int, int]] = {}
         self._sizes: Counter[str] = Counter()
         self._slots = [StateSlot() for _ in range(STATE_SLOTS)]
@@ -146,10 +147,12 @@ class MemoryStore:
     def read(self, keys: Sequence[bytes]) -> Reply[list[bytes | None]]:
         return self._reply("read", lambda: [self._values.get(key) for key in keys])
 
-    def swap(self, swaps: Sequence[Swap]) -> Reply[bool]:
-        return self._reply("swap", lambda: self._swap(swaps))
+    def swap(
+        self, swaps: Sequence[Swap], *, noted: Sequence[tuple[bytes, int]] = (), settled: Sequence[bytes] = ()
+    ) -> Reply[bool]:
+        return self._reply("swap", lambda: self._swap(swaps, noted, settled))
 
-    def _swap(self, swaps: Sequence[Swap]) -> bool:
+    def _swap(self, swaps: Sequence[Swap], noted: Sequence[tuple[bytes, int]], settled: Sequence[bytes]) -> bool:
         if any(self._values.get(swap.key) != swap.expected for swap in swaps):
             return False
         for swap in swaps:
@@ -157,7 +160,17 @@ class MemoryStore:
                 self._values.pop(swap.key, None)
             else:
                 self._values[swap.key] = swap.new
+        self._notes.update(noted)
+        for profile in settled:
+            self._notes.pop(profile, None)
         return True
+
+    def notes(self, until_ms: int, limit: int) -> Reply[list[tuple[bytes, int]]]:
+        return self._reply("notes", lambda: self._listed(until_ms)[:limit])
+
+    def _listed(self, until_ms: int) -> list[tuple[bytes, int]]:
+        by_time = sorted([(at_ms, profile) for profile, at_ms in self._notes.items() if at_ms <= until_ms])
+        return [(profile, at_ms) for at_ms, profile in by_time]
 
     def load(self, slot: int, profiles: Sequence[bytes]) -> Reply[list[bytes | None]]:
         states = self._slots[slot].states

@@ -3,6 +3,7 @@
 What is touched together lies together: the keys of a call share a hash tag, hence a slot of a Redis Cluster.
 
     aw:{SPACE}:KEY             identity graph, catalogue of definitions, …
+    aw:{SPACE}:notes           merges that are not over
     aw:{SPACE:cN}:             claim slice N: ``epoch``, and buckets of claims under 3 raw bytes
     aw:{SPACE:sN}:             state slot N: states under 16 raw bytes, ``timers``, ``pending``, ``sizes``
     aw:{SPACE:p}               how far each input partition has come
@@ -95,6 +96,7 @@ class RedisStore:
         self._divisors = bucket_divisors(dedup_expected_ids_per_day * dedup_window_ms // DAY_MS)
         self._slices = [b"aw:{%b:c%d}:" % (space.encode(), number) for number in range(CLAIM_SLICES)]
         self._identity = b"aw:{%b}:" % space.encode()
+        self._notes = self._identity + b"notes"
         self._progress = b"aw:{%b:p}" % space.encode()
         scripts = (CLAIM, RAISE_EPOCH, SWAP, COMMIT)
         self._only_node = SplitConnection(
@@ -139,13 +141,23 @@ class RedisStore:
     def read(self, keys: Sequence[bytes]) -> SentReply[list[bytes | None]]:
         return self._mget(self._identity, keys)
 
-    def swap(self, swaps: Sequence[Swap]) -> SentReply[bool]:
+    def swap(
+        self, swaps: Sequence[Swap], *, noted: Sequence[tuple[bytes, int]] = (), settled: Sequence[bytes] = ()
+    ) -> SentReply[bool]:
         commands: list[Command] = []
-        if swaps:
-            keys = [self._identity + swap.key for swap in swaps]
+        if swaps or noted or settled:
+            keys = [self._notes, *[self._identity + swap.key for swap in swaps]]
             expected = [_present(swap.expected) for swap in swaps]
-            commands.append(_evaluate(SWAP, keys, *expected, *[_present(swap.new) for swap in swaps]))
+            new = [_present(swap.new) for swap in swaps]
+            listed = [part for profile, at_ms in noted for part in (at_ms, profile)]
+            commands.append(_evaluate(SWAP, keys, len(noted), *expected, *new, *listed, *settled))
         return SentReply(self._node(self._identity).send(*commands), lambda values: values != [0])
+
+    def notes(self, until_ms: int, limit: int) -> SentReply[list[tuple[bytes, int]]]:
+        answer = self._node(self._notes).send(
+            (b"ZRANGEBYSCORE", self._notes, b"-inf", until_ms, b"WITHSCORES", b"LIMIT", 0, limit)
+        )
+        return SentReply(answer, _scored)
 
     def load(self, slot: int, profiles: Sequence[bytes]) -> SentReply[list[bytes | None]]:
         return self._mget(self._slot(slot), profiles)

@@ -10,7 +10,7 @@ from typing import Literal, NamedTuple, Protocol
 from worker.audiences.catalogue import Audience, Catalogue
 from worker.audiences.conditions import NEVER, Facts
 
-Reason = Literal["event", "time", "passthrough", "definition"]
+Reason = Literal["event", "time", "passthrough", "definition", "merge"]
 
 
 class Transition(NamedTuple):

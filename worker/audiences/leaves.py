@@ -5,6 +5,7 @@ the accumulator in every profile's state. Computations that mean the same select
 evaluated, one accumulator stored.
 """
 
+from array import array
 from collections.abc import Mapping
 from dataclasses import dataclass
 from hashlib import blake2b
@@ -61,6 +62,14 @@ class Leaf:
         times = times_of(accumulators.get(self.leaf_id))
         add_time(times, at_ms, now_ms=now_ms, window_ms=self.window_ms, capacity=self.capacity or CAPACITIES[0])
         accumulators[self.leaf_id] = times
+
+    def union(self, one: Accumulator, other: Accumulator, now_ms: int) -> Accumulator:
+        """What would be kept had the events of both been one profile's from the start."""
+        if self.window_ms is None or self.capacity is None:
+            return one + other  # type: ignore[operator]
+        horizon_ms = now_ms - self.window_ms
+        both = sorted([at_ms for times in (one, other) for at_ms in times_of(times) if at_ms > horizon_ms])
+        return array("q", both[-self.capacity :])
 
 
 def leaf_id_of(canonical: str) -> bytes:

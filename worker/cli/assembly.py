@@ -16,6 +16,7 @@ from worker.engine.control import Control
 from worker.engine.directory import Directory
 from worker.engine.fold import Folder
 from worker.engine.loop import Limits, Loop
+from worker.engine.merges import Notes
 from worker.engine.progress import Hold, Progress
 from worker.engine.roles import Folding, Routing
 from worker.engine.route import Router
@@ -124,13 +125,16 @@ def _folding(connections: Connections, options: Options) -> Folding | None:
     if connections.mailbox is None:
         return None
     store, partitions = connections.store, connections.mailbox_partitions
+    notes = Notes(store, partitions=partitions, notes_max=options.ticks_max)
     return Folding(
         source=connections.mailbox,
         folder=Folder(
             store=store,
-            announcer=Announcer(space_id=options.space_id),
+            announcer=Announcer(space_id=options.space_id, mailbox_partitions=partitions),
+            notes=notes,
             cached_profiles=options.cached_profiles,
         ),
+        notes=notes,
         timers=Timers(store, partitions=partitions, ticks_max=options.ticks_max),
         hold=Hold(
             store,

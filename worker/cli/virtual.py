@@ -8,6 +8,7 @@ import base64
 import json
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
+from operator import attrgetter
 from random import Random
 from typing import Any
 
@@ -29,6 +30,7 @@ from worker.cli.line import Line
 from worker.clock import VirtualClock
 from worker.errors import InputError
 from worker.ports import Partition, Record
+from worker.profiles.ids import profile_bytes
 from worker.slots import STATE_SLOTS
 
 OUTPUT_TOPICS = ("resolved-events", "dead-letters", "audience-changes", "trait-changes", "profile-merges")
@@ -139,6 +141,8 @@ class VirtualWorker:
             self._read[topic] = record.offset + 1
             if topic == "resolved-events" and not self._archived(record):
                 continue
+            if topic == "profile-merges":
+                self._unite_archives(record)
             yield self._shown(topic, record)
 
     def _archived(self, record: Record) -> bool:
@@ -149,6 +153,13 @@ class VirtualWorker:
         if isinstance(mail, Event):
             self._archive[mail.profile].append(mail)
         return True
+
+    def _unite_archives(self, record: Record) -> None:
+        """What a merged profile did is its parent's past from now on."""
+        merge = json.loads(record.value or b"")
+        child, parent = profile_bytes(merge["child"]), profile_bytes(merge["parent"])
+        together = self._archive[parent] + self._archive.pop(child, [])
+        self._archive[parent] = sorted(together, key=attrgetter("offset"))
 
     def _shown(self, topic: str, record: Record) -> Output:
         value = self._value(record.value)

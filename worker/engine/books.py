@@ -13,7 +13,8 @@ from worker.errors import InvariantError
 class Books:
     """``resolved``, ``duplicate``, ``control``: records by topic. ``dead``: by (topic, reason).
 
-    ``in_the_future``: resolved ones, by topic, whose timestamp lay after their receipt.
+    ``in_the_future``: resolved ones, by topic, whose timestamp lay after their receipt. ``violations``: identifiers
+    that were left out, by kind.
     """
 
     received: Counter[str] = field(default_factory=Counter)
@@ -22,6 +23,7 @@ class Books:
     control: Counter[str] = field(default_factory=Counter)
     dead: Counter[tuple[str, str]] = field(default_factory=Counter)
     in_the_future: Counter[str] = field(default_factory=Counter)
+    violations: Counter[str] = field(default_factory=Counter)
 
     def check(self) -> None:
         """

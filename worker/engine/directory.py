@@ -1,39 +1,67 @@
-"""The router's way into the identity graph: batches of lookups, decisions in record order, one compare-and-set.
+"""The router's way into the identity graph: a cache, and for what it does not know the graph itself.
 
 What a failed attempt has resolved is invisible (its transaction is aborted), so that resolving need not be
-repeatable: profile ids are drawn by chance and never from the record that creates them. A stale cache is safe.
+repeatable. A stale cache is safe: a profile that was merged away passes on what still reaches it. But a cache that
+survived an abort would hide merges that nobody has been told of: it is dropped then.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from worker.cache import TwoGenerations
 from worker.engine.intake import Accepted
+from worker.engine.overlay import DrawProfile, Overlay, read_overlay
 from worker.errors import StateConflictError
-from worker.identity.graph import decode_record, encode_record, extended, identifier_key, profile_key
-from worker.identity.rules import Identifier
-from worker.ports import Record, Store, Swap
+from worker.identity.graph import Owed, owed_into
+from worker.identity.resolve import Violation, resolve
+from worker.identity.rules import Identifier, Rules
+from worker.ports import Record, Store
 
 ATTEMPTS = 20
 """Conflicts in a row before the batch is given up and begun anew. Every conflict means that another router won."""
-
 
 UNKNOWN = b""
 """Stands for the profile of an event until it has been found."""
 
 
 class Request(NamedTuple):
-    """Whose profile is wanted. ``extends``: whether identifiers that are new are added to it."""
+    """Whose profile is wanted. ``extends``: whether identifiers that are new are added to it, and profiles merged.
+
+    ``at_ms``: the record's time; ``event_at_ms``: the event's own.
+    """
 
     identifiers: Sequence[Identifier]
     extends: bool
     at_ms: int
+    event_at_ms: int
     message_id: str
 
 
+class Found(NamedTuple):
+    """What the graph said of an event.
+
+    ``merged``: profiles that the event has merged into its own. ``owed``: merges into it, those among them, that the
+    mailboxes may not know of.
+    """
+
+    profile: bytes
+    violations: tuple[Violation, ...]
+    merged: tuple[bytes, ...]
+    owed: Sequence[Owed]
+
+
+class Resolved(NamedTuple):
+    """``owners``: the profile of each event. ``found``: by index, those events that the cache could not answer."""
+
+    owners: list[bytes]
+    found: dict[int, Found]
+
+
+NOTHING_RESOLVED = Resolved([], {})
+
+
 class Directory:
-    def __init__(self, store: Store, *, draw_profile: Callable[[], bytes], cached_identifiers: int) -> None:
-        """``draw_profile`` gives 16 fresh random bytes."""
+    def __init__(self, store: Store, *, draw_profile: DrawProfile, cached_identifiers: int) -> None:
         self._store = store
         self._draw_profile = draw_profile
         self._cache: TwoGenerations[Identifier, bytes] = TwoGenerations(cached_identifiers)
@@ -42,8 +70,8 @@ class Directory:
         """Drop the cache: a new assignment, an abort, a doubt."""
         self._cache.clear()
 
-    def resolve(self, accepted: Sequence[tuple[Record, Accepted]]) -> list[bytes]:
-        """The profile of each event, in order; creates and extends profiles as the rules say.
+    def resolve(self, accepted: Sequence[tuple[Record, Accepted]], rules: Rules) -> Resolved:
+        """The profile of each event, in order; creates, extends and merges profiles as the rules say.
 
         Raises:
             StoreUnavailableError, StateConflictError: nothing of the batch may be relied on.
@@ -59,71 +87,58 @@ class Directory:
                     owner = None
                     break
             if owner is None:
-                missing[len(owners)] = Request(identifiers, event.extends, record.timestamp_ms, event.message_id)
+                missing[len(owners)] = Request(
+                    identifiers, event.extends, record.timestamp_ms, event.event_at_ms, event.message_id
+                )
                 owner = UNKNOWN
             add(owner)
-        if missing:
-            for index, owner in zip(missing, self._resolve_all(list(missing.values())), strict=True):
-                owners[index] = owner
-        return owners
+        found = self._ask(missing, rules) if missing else {}
+        for index, one in found.items():
+            owners[index] = one.profile
+            for child in one.merged:  # what the cache said of later events was right before this one
+                owners[index:] = [one.profile if owner == child else owner for owner in owners[index:]]
+        return Resolved(owners, found)
 
-    def _resolve_all(self, requests: list[Request]) -> list[bytes]:
+    def _ask(self, requests: dict[int, Request], rules: Rules) -> dict[int, Found]:
+        """By the graph, in order; each decision sees the ones before it as if they had been written."""
+        identifiers = list(dict.fromkeys([one for request in requests.values() for one in request.identifiers]))
         for _ in range(ATTEMPTS):
-            plan = _Plan(self._store, requests, self._draw_profile)
-            if plan.write():
-                for request, owner in zip(requests, plan.owners, strict=True):
-                    for identifier in request.identifiers:
-                        # Only what leads to this very profile: an identifier may belong to somebody else.
-                        if plan.known.get(identifier) == owner:
-                            self._cache.put(identifier, owner)
-                return plan.owners
+            overlay = read_overlay(self._store, identifiers)
+            if overlay is None:
+                continue
+            found = {index: self._find(overlay, request, rules) for index, request in requests.items()}
+            if overlay.write(self._store):
+                for identifier, owner in overlay.owners.items():  # those of merged profiles too
+                    self._cache.put(identifier, owner)
+                return found
         raise StateConflictError("the identity graph keeps changing under this router")
 
+    def _find(self, overlay: Overlay, request: Request, rules: Rules) -> Found:
+        identifiers, owners = request.identifiers, overlay.owners
+        profile = owners.get(identifiers[0])
+        if profile is not None and all(owners.get(identifier) == profile for identifier in identifiers[1:]):
+            return Found(profile, (), (), owed_into(profile, overlay.records[profile]))
+        if request.extends:
+            return self._decide(overlay, request, rules)
+        profile = next((owners[one] for one in identifiers if one in owners), None)
+        if profile is None:
+            profile = self._create(overlay, request, identifiers)
+        return Found(profile, (), (), owed_into(profile, overlay.records[profile]))
 
-class _Plan:
-    """One attempt: read, decide in order as if each decision were written at once, then write all or nothing."""
+    def _decide(self, overlay: Overlay, request: Request, rules: Rules) -> Found:
+        candidates = overlay.candidates(request.identifiers)
+        decided = resolve(request.identifiers, candidates, rules, at_ms=request.event_at_ms)
+        if decided.profile is None:
+            return Found(self._create(overlay, request, decided.mapped), decided.violations, (), ())
+        profile, merged = decided.profile.profile, tuple([child.profile for child in decided.children])
+        for child in merged:
+            overlay.merge(profile, child, at_ms=request.at_ms, message_id=request.message_id)
+        if decided.mapped:
+            overlay.map(profile, decided.mapped, at_ms=request.at_ms, message_id=request.message_id)
+        return Found(profile, decided.violations, merged, owed_into(profile, overlay.records[profile]))
 
-    def __init__(self, store: Store, requests: list[Request], draw_profile: Callable[[], bytes]) -> None:
-        self._store = store
-        self.known = self._read_known(requests)
-        self.owners: list[bytes] = []
-        self._created: set[bytes] = set()
-        self._additions: dict[bytes, list[tuple[Request, tuple[Identifier, ...]]]] = {}
-        for request in requests:
-            self._decide(request, draw_profile)
-
-    def _read_known(self, requests: list[Request]) -> dict[Identifier, bytes]:
-        identifiers = list(dict.fromkeys(i for request in requests for i in request.identifiers))
-        values = self._store.read([identifier_key(identifier) for identifier in identifiers]).get()
-        return {i: owner for i, owner in zip(identifiers, values, strict=True) if owner is not None}
-
-    def _decide(self, request: Request, draw_profile: Callable[[], bytes]) -> None:
-        known, mapped = self.known, tuple([i for i in request.identifiers if i not in self.known])
-        owner = next((known[identifier] for identifier in request.identifiers if identifier in known), None)
-        if owner is None:
-            owner = draw_profile()
-            self._created.add(owner)
-        elif not request.extends:
-            mapped = ()
-        if mapped:
-            self.known.update(dict.fromkeys(mapped, owner))
-            self._additions.setdefault(owner, []).append((request, mapped))
-        self.owners.append(owner)
-
-    def write(self) -> bool:
-        """Whether nothing that the plan rests on had changed meanwhile."""
-        if not self._additions:
-            return True
-        extending = [owner for owner in self._additions if owner not in self._created]
-        blobs = self._store.read([profile_key(owner) for owner in extending]).get() if extending else []
-        before = dict(zip(extending, blobs, strict=True))
-        swaps = []
-        for owner, additions in self._additions.items():
-            blob = before.get(owner)
-            record = None if blob is None else decode_record(blob)
-            for request, mapped in additions:
-                record = extended(record, mapped, at_ms=request.at_ms, message_id=request.message_id)
-                swaps += [Swap(identifier_key(identifier), None, owner) for identifier in mapped]
-            if record is not None:
-                swaps.append(Swap(profile_key(owner), blob, encode_record(record)))
-        return self._store.swap(swaps).get()
+    def _create(self, overlay: Overlay, request: Request, identifiers: Sequence[Identifier]) -> bytes:
+        profile = self._draw_profile()
+        overlay.create(profile, at_ms=request.at_ms)
+        overlay.map(profile, identifiers, at_ms=request.at_ms, message_id=request.message_id)
+        return profile

@@ -10,6 +10,7 @@ A record at or below a state's ``applied`` was folded in an attempt whose transa
 those kept beside the state, never a second evaluation (ARCHITECTURE.md, "Fold").
 """
 
+import itertools
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -17,14 +18,19 @@ from dataclasses import dataclass, field
 from worker.audiences.catalogue import Catalogue
 from worker.cache import TwoGenerations
 from worker.engine.announce import Announcer
-from worker.engine.mail import Mail
+from worker.engine.mail import Absorption, Mail
+from worker.engine.merges import Notes
+from worker.engine.outcome import Step
 from worker.engine.output import Output, pack, unpack
-from worker.engine.step import Step, step
+from worker.engine.step import step
 from worker.errors import StateConflictError
 from worker.ports import PendingOutputs, Reply, StateWrite, Store
 from worker.profiles.codec import decode, encode
 from worker.profiles.state import ProfileState
 from worker.slots import slot_of
+
+PASSED_ON = frozenset({"event", "forward", "expect", "absorb"})
+"""What a profile that was merged away passes on to its parent; the rest is its own affair."""
 
 
 @dataclass(slots=True)
@@ -33,7 +39,7 @@ class FoldBatch:
 
     ``starts``: by slot, the first offset of the batch in its partition. ``expected``: ``applied`` of each changed
     state as it is stored. ``sizes``: by how much each profile changes the sizes of audiences. ``transitions``: how
-    many, by (audience key, entered).
+    many, by (audience key, entered). ``absorbed``: merged profiles whose history their parent has taken in.
     """
 
     mail: dict[bytes, list[Mail]]
@@ -46,6 +52,7 @@ class FoldBatch:
     commits: list[Reply[list[int]]] = field(default_factory=list)
     transitions: Counter[tuple[str, bool]] = field(default_factory=Counter)
     lateness_ms: list[int] = field(default_factory=list)
+    absorbed: list[bytes] = field(default_factory=list)
 
     @property
     def records(self) -> int:
@@ -56,9 +63,10 @@ class FoldBatch:
 class Folder:
     """Owns the decoded states of its partitions' profiles, as long as nothing is in doubt."""
 
-    def __init__(self, *, store: Store, announcer: Announcer, cached_profiles: int) -> None:
+    def __init__(self, *, store: Store, announcer: Announcer, notes: Notes, cached_profiles: int) -> None:
         self._store = store
         self._announcer = announcer
+        self._notes = notes
         self._states: TwoGenerations[bytes, ProfileState] = TwoGenerations(cached_profiles)
 
     def forget(self) -> None:
@@ -87,7 +95,9 @@ class Folder:
             for profile, blob in zip(profiles, reply.get(), strict=True):
                 state = batch.states[profile] = decode(blob)
                 self._states.put(profile, state)
-        return max((state.version for state in batch.states.values()), default=0)
+        letters = itertools.chain.from_iterable(batch.mail.values())
+        carried = [letter.version for letter in letters if isinstance(letter, Absorption)]
+        return max(carried + [state.version for state in batch.states.values()], default=0)
 
     def fold(self, batch: FoldBatch, catalogue: Catalogue, *, sent_ms: int) -> list[Output]:
         """Step every record; the outputs, in mailbox order per profile.
@@ -99,12 +109,18 @@ class Folder:
             state = batch.states[profile]
             expected, changed = state.applied, False
             for letter in letters:
+                if letter.kind == "absorbed":
+                    batch.absorbed.append(profile)
+                if state.sealed is not None and letter.offset > state.sealed.offset and letter.kind in PASSED_ON:
+                    # Whatever ``applied`` says: what is passed on is made anew in every attempt.
+                    outputs.append(self._announcer.pass_on(letter, state.sealed.parent))
+                    continue
                 if letter.offset <= state.applied:
                     outputs += self._kept(slot_of(profile), letter.offset)
                     continue
                 done = step(state, letter, catalogue)
                 changed |= done.changed
-                if done.transitions:
+                if done.transitions or done.told:
                     made = self._announce(batch, profile, state, done, catalogue, sent_ms)
                     batch.pending[slot_of(profile)].append(PendingOutputs(letter.offset, profile, pack(made)))
                     outputs += made
@@ -149,7 +165,7 @@ class Folder:
         ]
 
     def check(self, batch: FoldBatch) -> None:
-        """Receive the commits.
+        """Receive the commits; strike out the notes of merges that are over.
 
         Raises:
             StateConflictError: somebody else has written a state of ours; nothing of the batch may be sent.
@@ -157,3 +173,4 @@ class Folder:
         for reply in batch.commits:
             if reply.get():
                 raise StateConflictError("a profile state was written by another worker")
+        self._notes.settle(batch.absorbed)

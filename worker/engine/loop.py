@@ -132,7 +132,7 @@ class Loop:
         return mailbox
 
     def _own_records(self) -> list[Output]:
-        """Records for our own mailbox partitions that nobody sent: ticks, and the sweep after new definitions."""
+        """Records for our own mailbox partitions that nobody sent: ticks, seals, the sweep after new definitions."""
         folding, now_ms = self._folding, self._clock.now_ms()
         if folding is None or not (assignment := folding.source.assignment()):
             return []
@@ -142,5 +142,6 @@ class Loop:
             self._scanned_ms = now_ms
             until_ms = folding.hold.until(now_ms)
             own += folding.timers.scan(owned, until_ms=until_ms, now_ms=now_ms)
+            own += folding.notes.scan(owned, until_ms=until_ms, now_ms=now_ms)
             self.scan = Scan(folding.timers.due, now_ms - until_ms, folding.hold.overdue)
         return own

@@ -28,13 +28,19 @@ class Mail(Protocol):
 
 
 class EventMail(Mail, Protocol):
-    """An accepted event. ``name`` is the event's name in conditions, None for calls that are no event.
+    """An accepted event, or one that a merged profile has passed on (``forward``).
+
+    ``name`` is the event's name in conditions, None for calls that are no event.
 
     ``event_at_ms`` is its corrected timestamp; what is expensive to decode is decoded when asked for.
     """
 
     @property
     def message_id(self) -> str: ...
+    @property
+    def value(self) -> bytes:
+        """The record's value, to be passed on as it is."""
+
     @property
     def traceparent(self) -> bytes | None: ...
     @property
@@ -78,3 +84,54 @@ class Activate(NamedTuple):
     version: int
     history: Mapping[bytes, int | bytes]
     kind: str = "activate"
+
+
+class Sealing(NamedTuple):
+    """The profile is merged into ``parent``. ``token``: goes into the answer, for who was told to wait for it."""
+
+    profile: bytes
+    offset: int
+    at_ms: int
+    parent: bytes
+    token: str | None
+    message_id: str
+    kind: str = "seal"
+
+
+class Expectation(NamedTuple):
+    """The history of ``child`` is on its way."""
+
+    profile: bytes
+    offset: int
+    at_ms: int
+    child: bytes
+    token: str
+    kind: str = "expect"
+
+
+class Absorption(NamedTuple):
+    """All that ``child`` was. ``data``: its state as it is stored, empty when it was sent before.
+
+    ``awaiting``: the histories that the child was still waiting for. ``version``: of the definitions that it was
+    evaluated under.
+    """
+
+    profile: bytes
+    offset: int
+    at_ms: int
+    child: bytes
+    token: str | None
+    message_id: str
+    data: bytes
+    version: int
+    awaiting: frozenset[tuple[bytes, str]]
+    kind: str = "absorb"
+
+
+class Absorbed(NamedTuple):
+    """The parent has taken the profile's history in."""
+
+    profile: bytes
+    offset: int
+    at_ms: int
+    kind: str = "absorbed"

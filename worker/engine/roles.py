@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from worker.engine.fold import Folder
 from worker.engine.mail import Mail
+from worker.engine.merges import Notes
 from worker.engine.progress import Hold, Progress
 from worker.engine.route import Router
 from worker.engine.sweep import Sweep
@@ -33,12 +34,14 @@ class Folding:
     source: Source
     folder: Folder
     timers: Timers
+    notes: Notes
     hold: Hold
     sweep: Sweep
     read_mail: Callable[[Record], Mail]
 
     def forget(self) -> None:
-        """Drop every state, and what has been ticked or swept."""
+        """Drop every state, and what has been ticked, told again or swept."""
         self.folder.forget()
         self.timers.forget()
+        self.notes.forget()
         self.sweep.forget()

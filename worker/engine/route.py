@@ -20,12 +20,15 @@ from schemas.reasons import Reason, Refusal, Stage
 from worker.audiences.catalogue import Catalogue
 from worker.engine.archive import archived
 from worker.engine.books import Books
-from worker.engine.directory import Directory
+from worker.engine.directory import NOTHING_RESOLVED, Directory, Resolved
 from worker.engine.externals import Externals
 from worker.engine.intake import Accepted, Consumer
+from worker.engine.merges import announce_merge
 from worker.engine.output import Output
 from worker.engine.progress import Progress
 from worker.errors import InvariantError
+from worker.identity.graph import Owed
+from worker.identity.resolve import Violation
 from worker.identity.rules import Rules
 from worker.ports import Claim, Headers, Record, Reply, Store
 from worker.profiles.ids import profile_text
@@ -36,13 +39,14 @@ COORDINATES_MASK = (1 << 40) - 1
 
 @dataclass(slots=True)
 class RouteBatch:
-    """Between ``begin`` and ``address``. ``owners``: one per accepted record, once they are resolved."""
+    """Between ``begin`` and ``address``. ``resolved``: of the accepted records, once they are."""
 
     books: Books
+    rules: Rules
     accepted: list[tuple[Record, Accepted]] = field(default_factory=list)
     refused: list[Output] = field(default_factory=list)
     claims: Reply[list[int] | None] | None = None
-    owners: list[bytes] = field(default_factory=list)
+    resolved: Resolved = NOTHING_RESOLVED
 
 
 class Router:
@@ -72,7 +76,7 @@ class Router:
 
     def begin(self, records: Sequence[Record], books: Books, catalogue: Catalogue, rules: Rules) -> RouteBatch:
         """Decode every record and send the claims of the valid ones."""
-        batch = RouteBatch(books)
+        batch = RouteBatch(books, rules)
         consumers = self._consumers
         for record in records:
             outcome = consumers[record.topic](record, catalogue, rules)
@@ -114,22 +118,40 @@ class Router:
     def resolve(self, batch: RouteBatch) -> None:
         """Find or make the profile of every event that is left."""
         self._externals.register([a.external_id for _, a in batch.accepted if a.external_id is not None])
-        batch.owners = self._directory.resolve(batch.accepted)
+        batch.resolved = self._directory.resolve(batch.accepted, batch.rules)
+        for found in batch.resolved.found.values():
+            batch.books.violations.update([violation.kind for violation in found.violations])
 
     def address(self, batch: RouteBatch) -> list[Output]:
-        """The batch's records: dead letters, and every event in the mailbox of its profile."""
+        """The batch's records: dead letters, and every event in the mailbox of its profile, behind owed merges."""
         outputs, books, partitions = batch.refused, batch.books, self._partitions
         add, new = outputs.append, tuple.__new__
-        for (record, accepted), owner in zip(batch.accepted, batch.owners, strict=True):
+        owners, found = batch.resolved
+        told: set[bytes] = set()
+        for index, (record, accepted) in enumerate(batch.accepted):
+            owner = owners[index]
+            violations: Sequence[Violation] = ()
+            if index in found:
+                violations = found[index].violations
+                outputs += self._tell_merges(record, found[index].owed, told)
             if accepted.in_the_future:
                 books.in_the_future[record.topic] += 1
             headers = EVENT_HEADERS if not record.headers else [*EVENT_HEADERS, *_traces(record.headers)]
             text = profile_text(owner)
-            value = archived(accepted, text, record.timestamp_ms)
+            value = archived(accepted, text, record.timestamp_ms, violations)
             partition = partition_of(slot_of(owner), partitions)
             add(new(Output, ("resolved-events", text.encode(), value, headers, partition)))
         books.resolved.update([record[0] for record, _ in batch.accepted])
         return outputs
+
+    def _tell_merges(self, record: Record, owed: Sequence[Owed], told: set[bytes]) -> list[Output]:
+        """To each child that it ends, to who waits for it that it should: before the event, which may need both."""
+        if not owed:
+            return []
+        fresh = [merge for merge in owed if merge.child not in told]
+        told.update([merge.child for merge in fresh])
+        token = f"{record.topic}-{record.partition}@{record.offset}"
+        return [mail for merge in fresh for mail in announce_merge(merge, token, self._partitions)]
 
 
 def _traces(headers: Headers) -> list[tuple[str, bytes]]:

@@ -6,26 +6,26 @@ that touches nothing changes nothing, not even the state's time, in this attempt
 """
 
 from collections.abc import Sequence
-from typing import NamedTuple
 
 from worker.audiences.catalogue import Catalogue
 from worker.audiences.evaluate import Reason, Transition, due_numbers, evaluate, evaluate_all
 from worker.audiences.leaves import Leaf
-from worker.engine.mail import Activate, EventMail, Mail, Tick
+from worker.engine.judge import fire, renew
+from worker.engine.mail import (
+    Absorbed,
+    Absorption,
+    Activate,
+    EventMail,
+    Expectation,
+    Mail,
+    Qualification,
+    Sealing,
+    Tick,
+)
+from worker.engine.merge_steps import expect, seal, take_in
+from worker.engine.outcome import NOTHING, Step
 from worker.profiles.state import NO_RECORD, ProfileState
 from worker.profiles.traits import apply_traits
-
-
-class Step(NamedTuple):
-    """What a record did. ``changed``: the state must be committed. ``traceparent``: of the record that caused it."""
-
-    changed: bool
-    transitions: list[Transition]
-    caused_by: str | None = None
-    traceparent: bytes | None = None
-
-
-NOTHING = Step(changed=False, transitions=[])
 
 
 def step(state: ProfileState, mail: Mail, catalogue: Catalogue) -> Step:
@@ -35,28 +35,26 @@ def step(state: ProfileState, mail: Mail, catalogue: Catalogue) -> Step:
             return _tick(state, mail, catalogue)
         case Activate():
             return _activate(state, mail, catalogue)
+        case Sealing():
+            return seal(state, mail, catalogue)
+        case Expectation():
+            return expect(state, mail, catalogue)
+        case Absorption():
+            return take_in(state, mail, catalogue)
+        case Absorbed():
+            return NOTHING  # it is the note in the graph that goes
     return _event(state, mail, catalogue)  # type: ignore[arg-type]
 
 
 def _tick(state: ProfileState, tick: Tick, catalogue: Catalogue) -> Step:
     """A repeated or early tick finds nothing due. The state's time moves to the due times only."""
-    transitions = _fire(state, catalogue, tick.at_ms)
+    if state.awaiting:
+        return NOTHING
+    transitions = fire(state, catalogue, tick.at_ms)
     if transitions is None:
         return NOTHING
     state.applied = tick.offset
     return Step(changed=True, transitions=transitions)
-
-
-def _fire(state: ProfileState, catalogue: Catalogue, until_ms: int) -> list[Transition] | None:
-    """What is due up to and including a time, each at its own due time; None when nothing is."""
-    fired: list[Transition] | None = None
-    while (due := state.due_ms) is not None and due <= until_ms:
-        state.time_ms = max(state.time_ms, due)
-        numbers = due_numbers(state, catalogue, due)
-        for key in [key for key, at_ms in state.dues.items() if at_ms <= due]:
-            del state.dues[key]  # evaluation sets it again; a key that has no definition any more must not stay
-        fired = (fired or []) + evaluate(state, catalogue, numbers, "time")
-    return fired
 
 
 def _event(state: ProfileState, mail: EventMail, catalogue: Catalogue) -> Step:
@@ -81,9 +79,12 @@ def _event(state: ProfileState, mail: EventMail, catalogue: Catalogue) -> Step:
     for key in apply_traits(state.traits, traits, at_ms=mail.event_at_ms, received_ms=mail.received_ms):
         touched.update(catalogue.numbers_by_trait.get(key, ()))
     if qualification is not None:
-        transitions += _qualify(state, mail, catalogue, touched)
+        transitions += _qualify(state, mail, qualification, catalogue, touched)
 
-    state.applied, state.version = mail.offset, catalogue.version
+    state.applied = mail.offset
+    if state.awaiting:  # judged when all is here
+        return Step(changed=True, transitions=[])
+    state.version = catalogue.version
     if fresh or state.eligibility != eligibility:
         transitions += evaluate_all(state, catalogue, reason)
     elif touched:
@@ -108,64 +109,41 @@ def _selecting(mail: EventMail, catalogue: Catalogue, now_ms: int) -> list[Leaf]
 
 
 def _catch_up(state: ProfileState, catalogue: Catalogue, now_ms: int) -> list[Transition]:
-    """What comes before a record: timers due before it, then definitions that are new to the profile."""
-    if state.applied == NO_RECORD:
+    """What comes before a record: timers due before it, then definitions that are new to the profile.
+
+    Nothing does as long as the history of a merged profile is on its way.
+    """
+    if state.applied == NO_RECORD or state.awaiting:
         state.time_ms = now_ms
         return []
     # Strictly before: a timer due exactly now is covered by the record's own evaluation.
-    transitions = _fire(state, catalogue, now_ms - 1) or []
+    transitions = fire(state, catalogue, now_ms - 1) or []
     state.time_ms = now_ms
-    return transitions + (_renew(state, catalogue) if state.version != catalogue.version else [])
+    return transitions + (renew(state, catalogue) if state.version != catalogue.version else [])
 
 
-def _renew(state: ProfileState, catalogue: Catalogue) -> list[Transition]:
-    """Evaluate under definitions that are new to the profile, at its present time."""
-    for leaf_id in [leaf_id for leaf_id in state.accumulators if leaf_id not in catalogue.leaves]:
-        del state.accumulators[leaf_id]
-    for key in [key for key in state.dues if key not in catalogue.by_key]:
-        del state.dues[key]
-    gone = [key for key in sorted(state.memberships) if state.member(key) and not _wanted_key(state, catalogue, key)]
-    exits = [Transition(key, state.transit(key, state.time_ms), state.time_ms, "definition") for key in gone]
-    state.version = catalogue.version
-    return exits + _unregistered(state, catalogue) + evaluate_all(state, catalogue, "definition")
-
-
-def _wanted_key(state: ProfileState, catalogue: Catalogue, key: str) -> bool:
-    """Whether a membership still has a definition, or is an unregistered passthrough segment's."""
-    if key in catalogue.by_key:
-        return True
-    return state.external(key) is not None and key not in catalogue.key_by_external
-
-
-def _unregistered(state: ProfileState, catalogue: Catalogue) -> list[Transition]:
-    """Entries of passthrough segments whose definition was deleted: they go by their own id again."""
-    entries = [
-        external_id
-        for external_id, entry in sorted(state.externals.items())
-        if entry.qualified and external_id not in catalogue.key_by_external and not state.member(external_id)
-    ]
-    return [Transition(key, state.transit(key, state.time_ms), state.time_ms, "definition") for key in entries]
-
-
-def _qualify(state: ProfileState, mail: EventMail, catalogue: Catalogue, touched: set[int]) -> list[Transition]:
+def _qualify(
+    state: ProfileState, mail: EventMail, qualification: Qualification, catalogue: Catalogue, touched: set[int]
+) -> list[Transition]:
     """Apply a passthrough event; a segment without a definition makes its transition here, under its own id."""
-    qualification = mail.qualification
-    if qualification is None:
-        return []
     external_id, at_s, qualified = qualification
-    state.qualify(external_id, at_s=at_s, qualified=qualified)
+    state.qualify(external_id, at_s=at_s, qualified=qualified, arrived_ms=mail.at_ms)
     touched.update(catalogue.numbers_by_external.get(external_id, ()))
     if external_id in catalogue.key_by_external or state.external(external_id) == state.member(external_id):
+        return []
+    if state.awaiting:
         return []
     return [Transition(external_id, state.transit(external_id, state.time_ms), state.time_ms, "passthrough")]
 
 
 def _activate(state: ProfileState, mail: Activate, catalogue: Catalogue) -> Step:
     """Definitions have changed. Says nothing new to a profile that met them with another record before."""
-    if state.version >= mail.version and not mail.history:
+    if state.sealed is not None or (state.version >= mail.version and not mail.history):
         return NOTHING
     state.accumulators.update({leaf_id: kept for leaf_id, kept in mail.history.items() if leaf_id in catalogue.leaves})
-    transitions = _fire(state, catalogue, mail.at_ms - 1) or []
-    state.time_ms = max(state.time_ms, mail.at_ms)
     state.applied = mail.offset
-    return Step(changed=True, transitions=transitions + _renew(state, catalogue))
+    if state.awaiting:
+        return Step(changed=True, transitions=[])
+    transitions = fire(state, catalogue, mail.at_ms - 1) or []
+    state.time_ms = max(state.time_ms, mail.at_ms)
+    return Step(changed=True, transitions=transitions + renew(state, catalogue))

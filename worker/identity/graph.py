@@ -1,7 +1,11 @@
-"""The identity graph as the store keeps it: identifier -> profile, and one record per profile.
+"""The identity graph as the store keeps it. All keys live in the space's identity slot.
 
-All keys live in the space's identity slot. Keys of identifiers are hashes: a graph of a billion identifiers has two
-with one 80-bit hash with a probability of about 4e-7.
+    i:HASH      identifier -> the profile that has it
+    p:PROFILE   a live profile: born, identifiers, profiles merged into it
+    r:PROFILE   a profile that was merged away -> the live one that has it now, however many merges lie between
+
+Keys of identifiers are hashes: a graph of a billion identifiers has two with one 80-bit hash with a probability of
+about 4e-7.
 """
 
 from collections.abc import Sequence
@@ -10,6 +14,7 @@ from hashlib import blake2b
 import msgspec
 
 from worker.errors import InvariantError
+from worker.identity.resolve import Candidate
 from worker.identity.rules import Identifier
 
 
@@ -22,11 +27,38 @@ class Mapping(msgspec.Struct, array_like=True, gc=False):
     message_id: str
 
 
+class Merged(msgspec.Struct, array_like=True, gc=False):
+    """One profile that was merged away, by the event ``message_id``. ``parent``: into which, at that time.
+
+    ``open``: the note. The mailboxes may not have been told yet, or the parent has not taken the history in.
+    """
+
+    child: bytes
+    parent: bytes
+    at_ms: int
+    message_id: str
+    open: bool = True
+
+
 class ProfileRecord(msgspec.Struct, array_like=True, gc=False):
-    """A profile in the graph. ``born_ms``: the time of the record that created it."""
+    """A live profile. ``born_ms``: the time of the record that created it.
+
+    ``merged``: everybody who has been merged into it, directly or by way of others, oldest merge first.
+    """
 
     born_ms: int
     identifiers: list[Mapping]
+    merged: list[Merged] = []
+
+
+class Owed(msgspec.Struct, array_like=True, gc=False):
+    """A merge whose messages may not have been sent: ``child`` is to be sealed, ``waits`` is to wait for it."""
+
+    child: bytes
+    parent: bytes
+    waits: bytes
+    at_ms: int
+    message_id: str
 
 
 _encode = msgspec.msgpack.Encoder().encode
@@ -35,12 +67,18 @@ _decode = msgspec.msgpack.Decoder(ProfileRecord).decode
 
 def identifier_key(identifier: Identifier) -> bytes:
     """Where the store keeps the profile of an identifier."""
-    return b"i:" + blake2b(f"{identifier.type}\0{identifier.value}".encode(), digest_size=10).digest()
+    kind, value = identifier
+    return b"i:" + blake2b(f"{len(kind)}:{kind}{value}".encode(), digest_size=10).digest()
 
 
 def profile_key(profile: bytes) -> bytes:
-    """Where the store keeps the record of a profile."""
+    """Where the store keeps the record of a live profile."""
     return b"p:" + profile
+
+
+def redirect_key(profile: bytes) -> bytes:
+    """Where the store keeps who has a profile that was merged away."""
+    return b"r:" + profile
 
 
 def encode_record(record: ProfileRecord) -> bytes:
@@ -58,10 +96,51 @@ def decode_record(blob: bytes) -> ProfileRecord:
         raise InvariantError(f"a stored profile record cannot be read: {error}") from error
 
 
-def extended(
-    record: ProfileRecord | None, mapped: Sequence[Identifier], *, at_ms: int, message_id: str
-) -> ProfileRecord:
-    """The record with more identifiers; a new one from None."""
-    before = ProfileRecord(at_ms, []) if record is None else record
+def candidate_of(profile: bytes, record: ProfileRecord) -> Candidate:
+    """The profile as resolution looks at it."""
+    identifiers = {Identifier(kept.type, kept.value): kept.first_seen_ms for kept in record.identifiers}
+    return Candidate(profile, record.born_ms, len(record.merged), identifiers)
+
+
+def extended(record: ProfileRecord, mapped: Sequence[Identifier], *, at_ms: int, message_id: str) -> ProfileRecord:
+    """The record with more identifiers."""
     added = [Mapping(kind, value, at_ms, message_id) for kind, value in mapped]
-    return ProfileRecord(before.born_ms, before.identifiers + added)
+    return ProfileRecord(record.born_ms, record.identifiers + added, record.merged)
+
+
+def united(
+    parent: tuple[bytes, ProfileRecord], child: tuple[bytes, ProfileRecord], *, at_ms: int, message_id: str
+) -> ProfileRecord:
+    """The parent's record with all that the child had, and a note that the child is still to be told."""
+    (parent_id, record), (child_id, other) = parent, child
+    merge = Merged(child_id, parent_id, at_ms, message_id)
+    return ProfileRecord(record.born_ms, record.identifiers + other.identifiers, [*record.merged, *other.merged, merge])
+
+
+def owed_into(profile: bytes, record: ProfileRecord) -> list[Owed]:
+    """Merges below a profile that are done in the graph but perhaps not in the mailboxes, deepest first.
+
+    Who waits is the next ancestor that may still be alive: one that is itself waiting to be sealed, or the profile.
+    """
+    parents = {merge.child: merge.parent for merge in record.merged}
+    unsettled = {merge.child for merge in record.merged if merge.open}
+    owed = []
+    for merge in record.merged:
+        if not merge.open:
+            continue
+        line = [merge.parent]
+        while line[-1] in parents:
+            line.append(parents[line[-1]])
+        waits = next((ancestor for ancestor in line if ancestor in unsettled), profile)
+        owed.append((len(line), Owed(merge.child, merge.parent, waits, merge.at_ms, merge.message_id)))
+    owed.sort(key=lambda entry: entry[0], reverse=True)
+    return [merge for _, merge in owed]
+
+
+def settled(record: ProfileRecord, child: bytes) -> ProfileRecord:
+    """The record without the note of a child."""
+    merged = [
+        Merged(merge.child, merge.parent, merge.at_ms, merge.message_id, merge.open and merge.child != child)
+        for merge in record.merged
+    ]
+    return ProfileRecord(record.born_ms, record.identifiers, merged)

@@ -10,10 +10,10 @@ from typing import Any
 import msgspec
 
 from worker.errors import InvariantError
-from worker.profiles.state import ExternalState, Membership, ProfileState
+from worker.profiles.state import ExternalState, Membership, ProfileState, Sealed
 from worker.profiles.traits import TraitValue
 
-FORMAT = 1
+FORMAT = 2
 """First element of the array. Raise it with every change that an older worker could not read."""
 
 PREFIX_BYTES = 8
@@ -27,8 +27,10 @@ class _Wire(msgspec.Struct, array_like=True, gc=False):
     traits: dict[str, tuple[Any, int, int]]
     accumulators: dict[bytes, int | bytes]
     memberships: dict[str, tuple[int, int]]
-    externals: dict[str, tuple[float, bool]]
+    externals: dict[str, tuple[float, bool, int]]
     dues: dict[str, int]
+    awaiting: list[tuple[bytes, str]]
+    sealed: tuple[int, bytes] | None
 
 
 def _pack_times(value: Any) -> bytes:
@@ -54,6 +56,8 @@ def encode(state: ProfileState) -> bytes:
         state.memberships,
         state.externals,
         state.dues,
+        state.awaiting,
+        state.sealed,
     )
     return state.applied.to_bytes(PREFIX_BYTES, "big") + _encode(wire)
 
@@ -81,4 +85,6 @@ def decode(blob: bytes | None) -> ProfileState:
     state.memberships = {key: Membership(*entry) for key, entry in wire.memberships.items()}
     state.externals = {key: ExternalState(*entry) for key, entry in wire.externals.items()}
     state.dues = wire.dues
+    state.awaiting = frozenset(wire.awaiting)
+    state.sealed = None if wire.sealed is None else Sealed(*wire.sealed)
     return state

@@ -37,16 +37,29 @@ class Membership(NamedTuple):
 
 
 class ExternalState(NamedTuple):
-    """The last word of a passthrough sender: ``at_s`` is its own time in seconds, by which the latest wins."""
+    """The last word of a passthrough sender: ``at_s`` is its own time in seconds, by which the latest wins.
+
+    ``arrived_ms``: the time of the record that said so.
+    """
 
     at_s: float
     qualified: bool
+    arrived_ms: int
+
+
+class Sealed(NamedTuple):
+    """A profile that was merged away, by the mailbox record at ``offset``, into ``parent``."""
+
+    offset: int
+    parent: bytes
 
 
 class ProfileState:
     """The decoded state. ``applied`` is the offset of the last mailbox record folded, and so the version.
 
     ``version`` is that of the catalogue under which the profile was evaluated last; ``time_ms`` never goes back.
+    ``awaiting``: (child, token) of merged profiles whose history is on its way; nothing is evaluated before it is here.
+    ``sealed``: set for a profile that was merged away.
     Not stored: ``met``, lists of identifiers, as bytes of events, that hold nothing new any more; ``shown``, the
     identifiers as outputs show them, None until somebody asks.
     """
@@ -55,11 +68,13 @@ class ProfileState:
         "_eligibility",
         "accumulators",
         "applied",
+        "awaiting",
         "dues",
         "externals",
         "identifiers",
         "memberships",
         "met",
+        "sealed",
         "shown",
         "time_ms",
         "traits",
@@ -76,6 +91,8 @@ class ProfileState:
         self.memberships: dict[str, Membership] = {}
         self.externals: dict[str, ExternalState] = {}
         self.dues: dict[str, int] = {}
+        self.awaiting: frozenset[tuple[bytes, str]] = frozenset()
+        self.sealed: Sealed | None = None
         self.met: set[bytes] = set()
         self.shown: ProfileIds | None = None
         self._eligibility: int | None = None
@@ -127,8 +144,13 @@ class ProfileState:
         before = len(self.identifiers)
         for identifier in identifiers:
             self.identifiers.setdefault(identifier, at_ms)
-        self._eligibility = self.shown = None
+        self.identifiers_changed()
         return len(self.identifiers) != before
+
+    def identifiers_changed(self) -> None:
+        """Forget what was worked out from the identifiers."""
+        self._eligibility = self.shown = None
+        self.met.clear()
 
     def meet(self, external_ids: bytes) -> None:
         """Remember a list of identifiers that has been added, so that it need not be read again."""
@@ -144,7 +166,7 @@ class ProfileState:
                 newest_at, newest = at_ms, value
         return newest
 
-    def qualify(self, external_id: str, *, at_s: float, qualified: bool) -> bool:
+    def qualify(self, external_id: str, *, at_s: float, qualified: bool, arrived_ms: int) -> bool:
         """Apply a passthrough event; whether the membership changed. An older event than the last is ignored.
 
         Source: docs/decisions.md, "Passthrough segments".
@@ -152,5 +174,5 @@ class ProfileState:
         before = self.externals.get(external_id)
         if before is not None and at_s < before.at_s:
             return False
-        self.externals[external_id] = ExternalState(at_s, qualified)
+        self.externals[external_id] = ExternalState(at_s, qualified, arrived_ms)
         return before is None or before.qualified != qualified

@@ -1,0 +1,24 @@
+"""What one mailbox record has done to its profile."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from schemas.merging import Absorb, Absorbed
+from worker.audiences.evaluate import Transition
+
+
+class Step(NamedTuple):
+    """What a record did. ``changed``: the state must be committed. ``traceparent``: of the record that caused it.
+
+    ``told``: what other profiles are to learn of a merge. ``merged_into``: the record has ended the profile.
+    """
+
+    changed: bool
+    transitions: list[Transition]
+    caused_by: str | None = None
+    traceparent: bytes | None = None
+    told: Sequence[Absorb | Absorbed] = ()
+    merged_into: bytes | None = None
+
+
+NOTHING = Step(changed=False, transitions=[])
