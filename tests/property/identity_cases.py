@@ -1,23 +1,24 @@
-"""Random identity rules and random logs of few people with few identifiers, so that they collide all the time.
+"""Random identity rules, and logs of random calls whose times meet the edges of the rules' periods.
 
 Every log ends with probes: one event for each identifier that was met, carrying nothing else. To whom they resolve
 is the final graph, seen through the public door.
 """
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from hypothesis import strategies as st
 
+from tests.property.identity_calls import CHANGED_ADDRESSES, LINKS, NOBODY, calls, probe_of, strangers
 from tests.property.identity_oracle import EPOCH, NO_CAPS_NEAR, Caps, Received
-from tests.property.identity_oracle_memberships import EVENT, Count
+from tests.property.identity_oracle_memberships import Count
 from tests.property.identity_oracle_values import (
     DAY_MS,
     DEFAULT_BLOCKED,
-    Identifier,
+    PERIODS_MS,
     Pattern,
     Rule,
     Rules,
@@ -81,7 +82,6 @@ def settings_of(rules: Rules) -> dict[str, Any]:
 
 # --- Rules ------------------------------------------------------------------------------------------------
 
-NOBODY = "anonymous"  # always blocked: the user id of an event that shall carry only other identifiers
 BLOCKED = st.sampled_from(
     [DEFAULT_BLOCKED, DEFAULT_BLOCKED, (NOBODY,), (NOBODY, "u3", Pattern("^a[34]$")), (NOBODY, Pattern("5"), "c@x.io")]
 )
@@ -106,83 +106,14 @@ def rule_sets(
     return st.builds(Rules, listed, BLOCKED)
 
 
-# --- Events -----------------------------------------------------------------------------------------------
+# --- Logs -------------------------------------------------------------------------------------------------
 
-# As people write them: with spaces, in capitals, as numbers.
-USERS = st.sampled_from([*["u1", "u2", "u3"] * 5, " u1 ", "5", 5, "-10", "null"])
-VISITORS = st.sampled_from([*["a1", "a2", "a3", "a4"] * 5, "a1 ", "-1", "000-0"])
-ADDRESSES = st.sampled_from([*["a@x.io", "b@x.io", "c@x.io"] * 3, " A@X.io", "NULL"])
-PHONES = st.sampled_from([*["p1", "p2", "p3"] * 3, 5, "5", "P1", "null"])
-APPS = st.sampled_from([*["x1", "x2", "x3"] * 3, "X1", 5, 5.0, "-1"])
-
-DELAYS_MS = st.sampled_from(
-    [
-        SECOND_MS,
-        SECOND_MS,
-        HOUR_MS,
-        DAY_MS,
-        4 * DAY_MS,
-        20 * DAY_MS,
-        200 * DAY_MS,
-        *(length_ms + near_ms for length_ms in PERIOD_LENGTHS_MS for near_ms in (-1, 0, 1)),
-    ]
-)
+PERIOD_EDGES_MS = st.sampled_from([length_ms + near_ms for length_ms in PERIOD_LENGTHS_MS for near_ms in (0, -1, 1)])
+DELAYS_MS = PERIOD_EDGES_MS | st.sampled_from([SECOND_MS, SECOND_MS, HOUR_MS, DAY_MS, 4 * DAY_MS, 20 * DAY_MS])
 IN_TIME = st.just(0)
 LATENESS_MS = st.sampled_from(
     [0, 0, 0, HOUR_MS, 8 * DAY_MS, 40 * DAY_MS, 400 * DAY_MS, *PERIOD_LENGTHS_MS, -HOUR_MS]
 )  # below 0: a clock that runs ahead
-
-
-LOCATIONS = st.lists(
-    st.sampled_from(["user", "visitor", "address", "visitor", "entries", "app", "user", "address of the context"]),
-    min_size=1,
-    max_size=4,
-)
-ADDRESSED = st.fixed_dictionaries({"email": ADDRESSES})
-
-
-@st.composite
-def external_ids(draw: st.DrawFn) -> list[dict[str, Any]]:
-    """Phone numbers mostly, in the one documented form and in forms that are not promoted."""
-    entry: dict[str, Any] = {"type": "phone", "collection": "users", "encoding": "none"}
-    entries = [{**entry, "id": phone} for phone in draw(st.lists(PHONES, min_size=1, max_size=2))]
-    match draw(st.sampled_from([None, None, None, None, "email", "wrong type", "no encoding"])):
-        case "email":
-            entries.append({**entry, "type": "email", "id": draw(ADDRESSES)})
-        case "wrong type":
-            entries.append({**entry, "type": "Phone", "id": "p9"})
-        case "no encoding":
-            entries.append({"type": "phone", "collection": "users", "id": "p9"})
-    return entries
-
-
-@st.composite
-def calls(draw: st.DrawFn) -> dict[str, Any]:
-    """One call with few identifiers, at any of their locations."""
-    kind = draw(st.sampled_from(["track"] * 5 + ["identify"] * 3 + ["page", "alias"]))
-    call: dict[str, Any] = {"type": kind}
-    if kind == "track":
-        call["event"] = draw(st.sampled_from([EVENT, EVENT, "Y"]))
-    if kind == "alias":
-        call["previousId"] = draw(USERS)
-    located = draw(LOCATIONS)
-    if "user" in located or "visitor" not in located:
-        call["userId"] = draw(USERS) if "user" in located else NOBODY
-    if "visitor" in located:
-        call["anonymousId"] = draw(VISITORS)
-    values: dict[str, Any] = draw(ADDRESSED) if "address" in located else {}
-    context_traits: dict[str, Any] = draw(ADDRESSED) if "address of the context" in located else {}
-    if "app" in located:
-        place = values if draw(st.booleans()) else context_traits
-        place[draw(st.sampled_from(["app_id", "appId"]))] = draw(APPS)
-    context = {"traits": context_traits, "externalIds": draw(external_ids()) if "entries" in located else []}
-    return with_parts(call, values, {name: part for name, part in context.items() if part})
-
-
-def with_parts(call: dict[str, Any], values: Mapping[str, Any], context: Mapping[str, Any]) -> dict[str, Any]:
-    """The call with its values where calls of its type have them."""
-    place = "traits" if call["type"] == "identify" else "properties"
-    return {**call, **({place: values} if values else {}), **({"context": context} if context else {})}
 
 
 def dated(call: dict[str, Any], number: int, at_ms: int, late_ms: int) -> Received:
@@ -190,13 +121,18 @@ def dated(call: dict[str, Any], number: int, at_ms: int, late_ms: int) -> Receiv
     return Received(at_ms, {**call, "messageId": f"m{number}", **times})
 
 
-# --- Logs -------------------------------------------------------------------------------------------------
-
 Step = tuple[int, int, dict[str, Any]]
 
 
-def steps(lateness_ms: st.SearchStrategy[int] = IN_TIME) -> st.SearchStrategy[list[Step]]:
-    return st.lists(st.tuples(DELAYS_MS, lateness_ms, calls()), min_size=6, max_size=16)
+def steps(
+    calls: st.SearchStrategy[dict[str, Any]],
+    *,
+    delays_ms: st.SearchStrategy[int] = DELAYS_MS,
+    lateness_ms: st.SearchStrategy[int] = IN_TIME,
+    size_min: int = 6,
+    size_max: int = 16,
+) -> st.SearchStrategy[list[Step]]:
+    return st.lists(st.tuples(delays_ms, lateness_ms, calls), min_size=size_min, max_size=size_max)
 
 
 def received(steps: Sequence[Step]) -> list[Received]:
@@ -230,46 +166,40 @@ def changed_case_of(rules: Rules, steps: Sequence[Step], others: Rules, index: i
     return Case(rules, [*events[:index], others, *events[index:]])
 
 
-def probe_of(identifier: Identifier) -> dict[str, Any]:
-    """An event with this identifier and no other."""
-    type_name, value = identifier
-    match type_name:
-        case "user_id":
-            return {"type": "track", "event": EVENT, "userId": value}
-        case "anonymous_id":
-            return {"type": "track", "event": EVENT, "anonymousId": value}
-    entry = {"id": value, "type": type_name, "collection": "users", "encoding": "none"}
-    return {"type": "track", "event": EVENT, "userId": NOBODY, "context": {"externalIds": [entry]}}
+CAPS = st.builds(Caps, merges=st.integers(1, 3)) | st.builds(Caps, merges=st.integers(1, 3), mappings=st.integers(2, 6))
+NO_CAPS = st.just(NO_CAPS_NEAR)
+SLIDING = st.sampled_from(["weekly", "monthly", "annually"])
+NO_LIMITS = rule_sets(limits=st.just(20))
+MANY_LINKS = steps(LINKS, size_min=16, size_max=30)
 
 
 @st.composite
-def strangers(draw: st.DrawFn) -> dict[str, Any]:
-    """A call of one of three people who share nothing and always say who they are: there is nothing to decide."""
-    person = draw(st.sampled_from("123"))
-    call = {"type": "track", "event": draw(st.sampled_from([EVENT, "Y"])), "userId": f"u{person}"}
-    values = {}
-    if draw(st.booleans()):
-        call["anonymousId"] = f"a{person}{draw(st.sampled_from('xy'))}"
-    if draw(st.booleans()):
-        values["email"] = draw(st.sampled_from([f"{person}@x.io", f"{person}@Y.io "]))
-    if draw(st.booleans()):
-        values["appId"] = f"x{person}"
-    return with_parts(call, values, {})
+def edge_cases(draw: st.DrawFn) -> Case:
+    """Addresses of few people come and go at the edges of the one period that limits them."""
+    period = draw(SLIDING)
+    rules = Rules((Rule("user_id", limit=1), Rule("email", draw(st.integers(1, 2)), period)))
+    length_ms = PERIODS_MS[period]
+    edges_ms = st.sampled_from([length_ms, length_ms - 1, length_ms + 1, length_ms // 2, length_ms // 2 + 1, SECOND_MS])
+    return case_of(rules, draw(steps(CHANGED_ADDRESSES, delays_ms=edges_ms)), NO_CAPS_NEAR)
 
 
-CAPS = st.builds(Caps, merges=st.integers(1, 2)) | st.builds(Caps, merges=st.integers(1, 3), mappings=st.integers(2, 6))
-NO_CAPS = st.just(NO_CAPS_NEAR)
-SLIDING = st.sampled_from(["weekly", "monthly", "annually"])
-
-CASES = st.builds(case_of, rule_sets(), steps(), NO_CAPS)
-SLIDING_CASES = st.builds(case_of, rule_sets(periods=SLIDING), steps(), NO_CAPS)
-LATE_CASES = st.builds(case_of, rule_sets(periods=SLIDING), steps(LATENESS_MS), NO_CAPS)
-CAPPED_CASES = st.builds(case_of, rule_sets(limits=st.sampled_from([1, 3, 5]), periods=st.just("ever")), steps(), CAPS)
-CHANGED_CASES = st.builds(changed_case_of, rule_sets(), steps(), rule_sets(), st.integers(1, 10))
+CASES = st.builds(case_of, rule_sets(), steps(calls()), NO_CAPS)
+LINKED_CASES = st.builds(case_of, NO_LIMITS, MANY_LINKS, NO_CAPS)
+SLIDING_CASES = st.builds(case_of, rule_sets(limits=st.integers(1, 2), periods=SLIDING), steps(calls()), NO_CAPS)
+EDGE_CASES = edge_cases()
+LATE_CASES = st.builds(
+    case_of,
+    rule_sets(limits=st.integers(1, 2), periods=SLIDING),
+    steps(calls() | CHANGED_ADDRESSES, lateness_ms=LATENESS_MS),
+    NO_CAPS,
+)
+CAPPED_CASES = st.builds(case_of, rule_sets(limits=st.sampled_from([1, 3, 5])), steps(calls()), CAPS)
+CAPPED_LINKED_CASES = st.builds(case_of, NO_LIMITS, MANY_LINKS, CAPS)
+CHANGED_CASES = st.builds(changed_case_of, rule_sets(), steps(calls()), rule_sets(), st.integers(1, 10))
 STRANGERS = st.builds(
     lambda rules, steps: Case(replace(rules, blocked=DEFAULT_BLOCKED), received(steps)),
-    rule_sets(limits=st.just(10)),
-    st.lists(st.tuples(DELAYS_MS, LATENESS_MS, strangers()), min_size=4, max_size=12),
+    NO_LIMITS,
+    steps(strangers(), lateness_ms=LATENESS_MS),
 )
 
 COUNTS = st.lists(

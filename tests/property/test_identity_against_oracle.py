@@ -15,10 +15,13 @@ from hypothesis import given, note, settings
 
 from tests.property.identity_cases import (
     CAPPED_CASES,
+    CAPPED_LINKED_CASES,
     CASES,
     CHANGED_CASES,
     COUNTS,
+    EDGE_CASES,
     LATE_CASES,
+    LINKED_CASES,
     SLIDING_CASES,
     STRANGERS,
     Case,
@@ -174,7 +177,7 @@ def assert_changes(found: Sequence[Seen], expected: Sequence[tuple[list[Transiti
         assert list(one.changes[len(exits) :]) == changes, f"event {number}"
 
 
-THOROUGH = settings(max_examples=150, deadline=None)  # a run in a busy CI may take its time
+THOROUGH = settings(max_examples=100, deadline=None)  # a run in a busy CI may take its time
 
 
 @settings(THOROUGH, max_examples=60)
@@ -191,8 +194,21 @@ def test_limits_and_merges(case: Case) -> None:
 
 
 @THOROUGH
+@given(case=LINKED_CASES)
+def test_merges_of_the_merged(case: Case) -> None:
+    """With no limit near, profiles merge into profiles that merge in their turn."""
+    assert_as_the_oracle_says(case)
+
+
+@THOROUGH
 @given(case=SLIDING_CASES)
 def test_limits_of_a_sliding_period(case: Case) -> None:
+    assert_as_the_oracle_says(case)
+
+
+@THOROUGH
+@given(case=EDGE_CASES)
+def test_edges_of_a_sliding_period(case: Case) -> None:
     assert_as_the_oracle_says(case)
 
 
@@ -209,6 +225,12 @@ def test_caps(case: Case) -> None:
 
 
 @THOROUGH
+@given(case=CAPPED_LINKED_CASES)
+def test_caps_on_merges_of_the_merged(case: Case) -> None:
+    assert_as_the_oracle_says(case)
+
+
+@THOROUGH
 @given(case=CHANGED_CASES)
 def test_rules_that_change(case: Case) -> None:
     """What the old rules made stays; the new ones only refuse additions."""
@@ -216,7 +238,7 @@ def test_rules_that_change(case: Case) -> None:
 
 
 @THOROUGH
-@given(case=CASES, audiences=COUNTS)
+@given(case=CASES | LINKED_CASES, audiences=COUNTS)
 def test_memberships_of_merged_profiles(case: Case, audiences: dict[str, Count]) -> None:
     """A merged profile is in what it would be in if all events had been its own; nothing flaps on the way."""
     assert_as_the_oracle_says(case, audiences)
