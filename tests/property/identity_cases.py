@@ -20,6 +20,7 @@ from tests.property.identity_oracle_values import (
     DEFAULT_BLOCKED,
     PERIODS_MS,
     Pattern,
+    Period,
     Rule,
     Rules,
     identifiers_on,
@@ -28,7 +29,7 @@ from tests.property.identity_oracle_values import (
 SECOND_MS, HOUR_MS = 1_000, 3_600_000
 START_MS = (datetime(2022, 1, 1, tzinfo=UTC) - EPOCH) // timedelta(milliseconds=1)
 
-PERIOD_LENGTHS_MS = [7 * DAY_MS, 30 * DAY_MS, 365 * DAY_MS]
+PERIOD_LENGTHS_MS = list(PERIODS_MS.values())
 
 
 def iso(moment_ms: int) -> str:
@@ -85,13 +86,13 @@ def settings_of(rules: Rules) -> dict[str, Any]:
 BLOCKED = st.sampled_from(
     [DEFAULT_BLOCKED, DEFAULT_BLOCKED, (NOBODY,), (NOBODY, "u3", Pattern("^a[34]$")), (NOBODY, Pattern("5"), "c@x.io")]
 )
-PERIODS = st.sampled_from(["ever", "ever", "weekly", "monthly", "annually"])
+PERIODS: st.SearchStrategy[Period] = st.sampled_from(["ever", "ever", *PERIODS_MS])
 KEYS = {"app_id": "app_id"}
 TYPES = ["user_id", "email", "anonymous_id", "phone", "app_id"]
 
 
 def rule_sets(
-    limits: st.SearchStrategy[int] | None = None, periods: st.SearchStrategy[str] = PERIODS
+    limits: st.SearchStrategy[int] | None = None, periods: st.SearchStrategy[Period] = PERIODS
 ) -> st.SearchStrategy[Rules]:
     """Any order of the types, some of them left to the defaults."""
 
@@ -168,7 +169,7 @@ def changed_case_of(rules: Rules, steps: Sequence[Step], others: Rules, index: i
 
 CAPS = st.builds(Caps, merges=st.integers(1, 3)) | st.builds(Caps, merges=st.integers(1, 3), mappings=st.integers(2, 6))
 NO_CAPS = st.just(NO_CAPS_NEAR)
-SLIDING = st.sampled_from(["weekly", "monthly", "annually"])
+SLIDING = st.sampled_from(list(PERIODS_MS))
 NO_LIMITS = rule_sets(limits=st.just(20))
 MANY_LINKS = steps(LINKS, size_min=16, size_max=30)
 

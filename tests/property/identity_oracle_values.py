@@ -13,7 +13,8 @@ from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
 
 DAY_MS = 86_400_000
-PERIODS_MS = {"weekly": 7 * DAY_MS, "monthly": 30 * DAY_MS, "annually": 365 * DAY_MS}
+Period = Literal["ever", "weekly", "monthly", "annually"]
+PERIODS_MS: dict[Period, int] = {"weekly": 7 * DAY_MS, "monthly": 30 * DAY_MS, "annually": 365 * DAY_MS}
 
 
 class Identifier(NamedTuple):
@@ -30,7 +31,7 @@ class Rule:
 
     type: str
     limit: int = 5
-    period: Literal["ever", "weekly", "monthly", "annually"] = "ever"
+    period: Period = "ever"
     key: str | None = None
 
 

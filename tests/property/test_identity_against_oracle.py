@@ -140,6 +140,7 @@ def options_of(caps: Caps) -> Options:
 
 def assert_as_the_oracle_says(case: Case, audiences: Mapping[str, Count] | None = None) -> None:
     expected = outcomes(case.rules, case.log, case.caps)
+    note("\n".join(f"{number}: {in_short(outcome)}" for number, outcome in enumerate(expected)))
     found = told(case, audiences or {})
 
     assert [one.profile for one in found] == [outcome.profile for outcome in expected]
@@ -151,6 +152,12 @@ def assert_as_the_oracle_says(case: Case, audiences: Mapping[str, Count] | None 
         assert_violations(number, one, outcome)
         assert_promoted(number, one, outcome)
     assert_changes(found, transitions(audiences or {}, [event.call for event in case.events], expected))
+
+
+def in_short(outcome: Outcome) -> str:
+    kinds = [" or ".join(sorted(kinds)) for kinds in outcome.violations]
+    merged = [f"{child} into {parent}" for child, parent in sorted(outcome.merged)]
+    return "; ".join([f"profile {outcome.profile}", *merged, *kinds])
 
 
 def assert_violations(number: int, one: Seen, outcome: Outcome) -> None:
