@@ -101,7 +101,7 @@ def identifiers_of(external_ids: Sequence[Mapping[str, Any]]) -> frozenset[Ident
 
 def violation_kinds(resolved: Mapping[str, Any]) -> list[str]:
     violations = resolved.get("context", {}).get("identity", {}).get("violations", [])
-    return sorted(in_words(violation["kind"]) for violation in violations)
+    return sorted(in_words(violation["violation"]) for violation in violations)
 
 
 def in_words(kind: str) -> str:
