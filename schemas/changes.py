@@ -149,8 +149,8 @@ def profile_merge(*, space_id: str, child: str, parent: str, at_ms: int, caused_
     Source: docs/records.md, "Profile merges".
     """
     sent_id = made_id(MESSAGE_PREFIX, "merge", space_id, child, parent)
-    value = {"child": child, "parent": parent, "at": utc_text(at_ms), "messageId": caused_by}
-    names = [("message_id", sent_id.encode()), ("space_id", space_id.encode())]
+    value = {"child": child, "parent": parent, "at": utc_text(at_ms), "messageId": sent_id}
+    names = [("message_id", sent_id.encode()), ("space_id", space_id.encode()), ("caused_by", caused_by.encode())]
     return Message(_encode(value), [*names, _CONTENT_TYPE])
 
 

@@ -38,7 +38,7 @@ def shown(outputs: Sequence[Output]) -> list[Identifiers]:
 def violations(output: Output) -> list[str]:
     """What the identity rules had against a resolved event, in Segment's words, however they are spelled."""
     found = output["value"].get("context", {}).get("identity", {}).get("violations", [])
-    return [re.sub(r"[^a-z]+", " ", violation["kind"].lower()) for violation in found]
+    return [re.sub(r"[^a-z]+", " ", violation["violation"].lower()) for violation in found]
 
 
 def merges(outputs: Sequence[Output]) -> list[dict[str, Any]]:

@@ -200,7 +200,8 @@ def _within_merge_cap(
     """Segment, "Unify limits": at the cap there are no further merges, but events are still resolved.
 
     A merge counts for itself and for those that the child is made of. One that would pass a cap is refused as a whole,
-    and the event goes to the profile of its highest-priority identifier: the first that has one. Only what the
+    and the event goes to the profile of its highest-priority identifier: the first that has one. Each identifier of
+    the profiles that stay apart is a violation. Only what the
     profiles hold already is a matter of the merge: the event's new identifiers find room afterwards or not. Where both
     caps would be passed, either may be named.
     """
@@ -211,7 +212,9 @@ def _within_merge_cap(
     if len(matched) < 2 or not any(passed.values()):
         return matched, []
     first = next(identifier for identifier in by_priority if _matching([identifier], profiles))
-    return _matching([first], profiles), [frozenset(kind for kind, is_passed in passed.items() if is_passed)]
+    taken = _matching([first], profiles)
+    elsewhere = [identifier for identifier in by_priority if _matching([identifier], profiles) not in ([], taken)]
+    return taken, [frozenset(kind for kind, is_passed in passed.items() if is_passed)] * len(elsewhere)
 
 
 def _with_identifiers(

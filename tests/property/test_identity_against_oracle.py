@@ -33,6 +33,7 @@ from tests.property.identity_oracle_memberships import Count, Transition, transi
 from tests.property.identity_oracle_values import Identifier
 from worker.cli.assembly import Options
 from worker.cli.simulate import simulate_lines
+from worker.identity.rules import Caps as IdentityCaps
 
 pytestmark = pytest.mark.property
 
@@ -135,7 +136,7 @@ def told(case: Case, audiences: Mapping[str, Count]) -> list[Seen]:
 def options_of(caps: Caps) -> Options:
     if caps == NO_CAPS_NEAR:
         return Options()
-    return Options(identity_merges_max=caps.merges, identity_mappings_max=caps.mappings)
+    return Options(identity_caps=IdentityCaps(caps.merges, caps.mappings))
 
 
 def assert_as_the_oracle_says(case: Case, audiences: Mapping[str, Count] | None = None) -> None:

@@ -167,8 +167,9 @@ def test_a_merge_names_child_and_parent() -> None:
         "child": "use_1",
         "parent": "use_2",
         "at": "1970-01-01T00:00:00.000Z",
-        "messageId": "m1",
+        "messageId": dict(message.headers)["message_id"].decode(),
     }
+    assert dict(message.headers)["caused_by"] == b"m1"
 
 
 # Dead letters
