@@ -133,7 +133,8 @@ class Event:
         return bytes(self._event.external_ids)
 
     def identifiers(self) -> list[tuple[str, str]]:
-        return [(each.type, each.id) for each in mailbox.decode_external_ids(self._event.external_ids)]
+        promoted = mailbox.decode_external_ids(self._event.external_ids)
+        return [(each.type, each.id) for each in promoted if each.collection == "users"]
 
     @property
     def qualification(self) -> Qualification | None:

@@ -11,9 +11,9 @@ from schemas.times import parse_ms
 from schemas.tracking import read
 from worker.cache import TwoGenerations
 from worker.engine.intake import Accepted
-from worker.identity.extract import extract, has_only_ids, refuse_identifiers
+from worker.identity.extract import extract, has_only_ids, normalised, refuse_identifiers
 from worker.identity.resolve import Violation, ViolationKind
-from worker.identity.rules import Identifier, Rules
+from worker.identity.rules import GROUP_ID, Identifier, Rules
 from worker.ports import Record
 
 
@@ -79,6 +79,9 @@ def consume(record: Record, rules: Rules, promotions: Promotions) -> Accepted | 
     promoted = promotions.of(event, rules)
     if isinstance(promoted, Refusal):
         return promoted
+    group_id = None
+    if event.type == "group":
+        promoted, group_id = _with_account(promoted, event, rules)
     message_id = event.messageId
     if not message_id:
         event.messageId = message_id = coordinates_id(record.topic, record.partition, record.offset)
@@ -90,7 +93,21 @@ def consume(record: Record, rules: Rules, promotions: Promotions) -> Accepted | 
         cast(int, event.timestamp_ms),  # set by `read`
         in_the_future=_in_the_future(event, record),
         blocked=promoted.blocked,
+        group_id=group_id,
     )
+
+
+def _with_account(promoted: Promoted, event: TrackingEvent, rules: Rules) -> tuple[Promoted, str | None]:
+    """What a group call promotes, and the group_id of its account unless that is blocked."""
+    group_id = normalised(GROUP_ID, event.groupId)
+    if not group_id:
+        return promoted, None
+    if rules.blocked(group_id):
+        violation = Violation(ViolationKind.BLOCKED, Identifier(GROUP_ID, group_id))
+        return promoted._replace(blocked=(*promoted.blocked, violation)), None
+    users = [ExternalId(value, kind) for kind, value in promoted.identifiers]
+    account = ExternalId(group_id, GROUP_ID, collection="accounts")
+    return promoted._replace(external_ids=encode_external_ids([*users, account])), group_id
 
 
 def _in_the_future(event: TrackingEvent, record: Record) -> bool:

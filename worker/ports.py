@@ -185,6 +185,22 @@ class Swap(NamedTuple):
     new: bytes | None
 
 
+class Lists(NamedTuple):
+    """Changes of lists of the space's identity slot.
+
+    ``noted``: profiles to be put on the list of merges that are not over, each with the time of the event that joined
+    it to another (ms); ``settled``: profiles to be taken off it. ``added``, ``removed``: (key of a set, member).
+    """
+
+    noted: Sequence[tuple[bytes, int]] = ()
+    settled: Sequence[bytes] = ()
+    added: Sequence[tuple[bytes, bytes]] = ()
+    removed: Sequence[tuple[bytes, bytes]] = ()
+
+
+NO_LISTS = Lists()
+
+
 class Store(Protocol):
     """Redis as the worker sees it. Profile ids are 16 raw bytes; slots are 0..STATE_SLOTS-1.
 
@@ -211,14 +227,15 @@ class Store(Protocol):
         """Values of keys of the space's identity slot (graph, catalogue of definitions, ...), in order."""
         ...
 
-    def swap(
-        self, swaps: Sequence[Swap], *, noted: Sequence[tuple[bytes, int]] = (), settled: Sequence[bytes] = ()
-    ) -> Reply[bool]:
-        """Compare-and-set of any number of those keys, all or nothing. False: something had changed.
+    def swap(self, swaps: Sequence[Swap], lists: Lists = NO_LISTS) -> Reply[bool]:
+        """Compare-and-set of any number of those keys, all or nothing, with what changes in lists in the same step.
 
-        ``noted``: profiles to be put on the list of merges that are not over, each with the time of the event that
-        joined it to another (ms); ``settled``: profiles to be taken off it. Both in the same step as the keys.
+        False: something had changed, and nothing is written.
         """
+        ...
+
+    def members(self, key: bytes) -> Reply[list[bytes]]:
+        """What ``Lists.added`` has put under a key and ``Lists.removed`` has not taken away, in no order."""
         ...
 
     def notes(self, until_ms: int, limit: int) -> Reply[list[tuple[bytes, int]]]:

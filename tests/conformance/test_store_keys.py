@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from tests.conformance.conftest import DAY_MS, NewStore
 from worker.clock import VirtualClock
-from worker.ports import Store, Swap
+from worker.ports import Lists, Store, Swap
 
 
 @pytest.fixture
@@ -95,11 +95,22 @@ def test_progress_is_what_was_said_last_of_each_partition_by_whomever(store: Sto
 
 def test_the_list_of_open_merges_changes_with_the_keys_or_not_at_all(store: Store) -> None:
     one, two, three = b"1" * 16, b"2" * 16, b"\x00\xff" * 8
-    assert store.swap([Swap(b"a", None, b"1")], noted=[(one, 30), (two, 10), (three, 20)]).get()
-    assert not store.swap([Swap(b"a", None, b"2")], noted=[(b"4" * 16, 1)], settled=[one]).get()
+    assert store.swap([Swap(b"a", None, b"1")], Lists(noted=[(one, 30), (two, 10), (three, 20)])).get()
+    assert not store.swap([Swap(b"a", None, b"2")], Lists(noted=[(b"4" * 16, 1)], settled=[one])).get()
     assert store.notes(30, 10).get() == [(two, 10), (three, 20), (one, 30)]
 
-    assert store.swap([], noted=[(two, 25)], settled=[one, b"nobody".ljust(16)]).get()
+    assert store.swap([], Lists(noted=[(two, 25)], settled=[one, b"nobody".ljust(16)])).get()
     assert store.notes(24, 10).get() == [(three, 20)]
     assert store.notes(30, 1).get() == [(three, 20)]
     assert store.notes(30, 10).get() == [(three, 20), (two, 25)]
+
+
+def test_sets_change_with_the_keys_or_not_at_all(store: Store) -> None:
+    assert store.swap([Swap(b"a", None, b"1")], Lists(added=[(b"s", b"x"), (b"s", b"\x00-"), (b"t", b"x")])).get()
+    assert not store.swap([Swap(b"a", None, b"2")], Lists(added=[(b"s", b"y")], removed=[(b"s", b"x")])).get()
+    assert sorted(store.members(b"s").get()) == [b"\x00-", b"x"]
+
+    assert store.swap(
+        [], Lists(noted=[(b"1" * 16, 5)], added=[(b"s", b"x")], removed=[(b"s", b"\x00-"), (b"t", b"")])
+    ).get()
+    assert [store.members(key).get() for key in (b"s", b"t", b"none")] == [[b"x"], [b"x"], []]

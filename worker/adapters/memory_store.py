@@ -4,13 +4,13 @@ A call takes effect when it is made; its reply only hands over what came of it.
 """
 
 from bisect import bisect_right, insort
-from collections import Counter, deque
+from collections import Counter, defaultdict, deque
 from collections.abc import Callable, Mapping, Sequence
 from typing import Generic, TypeVar
 
 from worker.clock import Clock
 from worker.errors import StoreUnavailableError
-from worker.ports import SCAN_START, Claim, PendingOutputs, Reply, StateWrite, Swap
+from worker.ports import NO_LISTS, SCAN_START, Claim, Lists, PendingOutputs, Reply, StateWrite, Swap
 from worker.slots import STATE_SLOTS
 
 T = TypeVar("T")
@@ -115,6 +115,7 @@ class MemoryStore:
         self._epoch = 0
         self._values: dict[bytes, bytes] = {}
         self._notes: dict[bytes, int] = {}
+        self._sets: defaultdict[bytes, set[bytes]] = defaultdict(set)
         self._progress: dict[str, tuple[int, int]] = {}
         self._sizes: Counter[str] = Counter()
         self._slots = [StateSlot() for _ in range(STATE_SLOTS)]
@@ -147,12 +148,10 @@ class MemoryStore:
     def read(self, keys: Sequence[bytes]) -> Reply[list[bytes | None]]:
         return self._reply("read", lambda: [self._values.get(key) for key in keys])
 
-    def swap(
-        self, swaps: Sequence[Swap], *, noted: Sequence[tuple[bytes, int]] = (), settled: Sequence[bytes] = ()
-    ) -> Reply[bool]:
-        return self._reply("swap", lambda: self._swap(swaps, noted, settled))
+    def swap(self, swaps: Sequence[Swap], lists: Lists = NO_LISTS) -> Reply[bool]:
+        return self._reply("swap", lambda: self._swap(swaps, lists))
 
-    def _swap(self, swaps: Sequence[Swap], noted: Sequence[tuple[bytes, int]], settled: Sequence[bytes]) -> bool:
+    def _swap(self, swaps: Sequence[Swap], lists: Lists) -> bool:
         if any(self._values.get(swap.key) != swap.expected for swap in swaps):
             return False
         for swap in swaps:
@@ -160,10 +159,17 @@ class MemoryStore:
                 self._values.pop(swap.key, None)
             else:
                 self._values[swap.key] = swap.new
-        self._notes.update(noted)
-        for profile in settled:
+        self._notes.update(lists.noted)
+        for profile in lists.settled:
             self._notes.pop(profile, None)
+        for key, member in lists.added:
+            self._sets[key].add(member)
+        for key, member in lists.removed:
+            self._sets[key].discard(member)
         return True
+
+    def members(self, key: bytes) -> Reply[list[bytes]]:
+        return self._reply("members", lambda: list(self._sets[key]))
 
     def notes(self, until_ms: int, limit: int) -> Reply[list[tuple[bytes, int]]]:
         return self._reply("notes", lambda: self._listed(until_ms)[:limit])

@@ -20,7 +20,7 @@ import msgspec
 
 from worker.adapters.resp import Command, SentReply, SplitConnection
 from worker.clock import Clock
-from worker.ports import Claim, PendingOutputs, StateWrite, Swap
+from worker.ports import NO_LISTS, Claim, Lists, PendingOutputs, StateWrite, Swap
 from worker.slots import STATE_SLOTS
 
 MINUTE_MS: Final = 60_000
@@ -141,17 +141,24 @@ class RedisStore:
     def read(self, keys: Sequence[bytes]) -> SentReply[list[bytes | None]]:
         return self._mget(self._identity, keys)
 
-    def swap(
-        self, swaps: Sequence[Swap], *, noted: Sequence[tuple[bytes, int]] = (), settled: Sequence[bytes] = ()
-    ) -> SentReply[bool]:
+    def swap(self, swaps: Sequence[Swap], lists: Lists = NO_LISTS) -> SentReply[bool]:
         commands: list[Command] = []
-        if swaps or noted or settled:
-            keys = [self._notes, *[self._identity + swap.key for swap in swaps]]
-            expected = [_present(swap.expected) for swap in swaps]
-            new = [_present(swap.new) for swap in swaps]
-            listed = [part for profile, at_ms in noted for part in (at_ms, profile)]
-            commands.append(_evaluate(SWAP, keys, len(noted), *expected, *new, *listed, *settled))
+        if swaps or any(lists):
+            changes = [*[(key, b"+" + one) for key, one in lists.added], *[(k, b"-" + one) for k, one in lists.removed]]
+            names = [*[swap.key for swap in swaps], *[key for key, _ in changes]]
+            arguments = [
+                *[_present(swap.expected) for swap in swaps],
+                *[_present(swap.new) for swap in swaps],
+                *[part for profile, at_ms in lists.noted for part in (at_ms, profile)],
+                *lists.settled,
+                *[change for _, change in changes],
+            ]
+            keys = [self._notes, *[self._identity + name for name in names]]
+            commands.append(_evaluate(SWAP, keys, len(swaps), len(lists.noted), len(lists.settled), *arguments))
         return SentReply(self._node(self._identity).send(*commands), lambda values: values != [0])
+
+    def members(self, key: bytes) -> SentReply[list[bytes]]:
+        return SentReply(self._node(self._identity).send((b"SMEMBERS", self._identity + key)), _first)
 
     def notes(self, until_ms: int, limit: int) -> SentReply[list[tuple[bytes, int]]]:
         answer = self._node(self._notes).send(

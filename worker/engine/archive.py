@@ -14,6 +14,7 @@ from schemas.events import (
 )
 from worker.engine.intake import Accepted
 from worker.identity.resolve import Violation
+from worker.identity.rules import GROUP_ID, Identifier
 
 
 def archived(accepted: Accepted, profile_id: str, at_ms: int, violations: Sequence[Violation] = ()) -> bytes:
@@ -34,7 +35,10 @@ def archived(accepted: Accepted, profile_id: str, at_ms: int, violations: Sequen
 def _without(accepted: Accepted, violations: Sequence[Violation]) -> Raw:
     demoted = {violation.identifier for violation in violations}
     kept = [identifier for identifier in accepted.identifiers if identifier not in demoted]
-    return encode_external_ids([ExternalId(value, kind) for kind, value in kept])
+    external_ids = [ExternalId(value, kind) for kind, value in kept]
+    if accepted.group_id is not None and Identifier(GROUP_ID, accepted.group_id) not in demoted:
+        external_ids.append(ExternalId(accepted.group_id, GROUP_ID, collection="accounts"))
+    return encode_external_ids(external_ids)
 
 
 def _told(violations: Sequence[Violation]) -> dict[str, list[IdentityViolation]]:

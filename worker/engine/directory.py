@@ -13,8 +13,8 @@ from worker.engine.intake import Accepted
 from worker.engine.overlay import DrawProfile, Overlay, read_overlay
 from worker.errors import StateConflictError
 from worker.identity.graph import Owed, owed_into
-from worker.identity.resolve import Violation, resolve
-from worker.identity.rules import Identifier, Rules
+from worker.identity.resolve import Violation, ViolationKind, resolve
+from worker.identity.rules import GROUP_ID, Identifier, Rules
 from worker.ports import Record, Store
 
 ATTEMPTS = 20
@@ -27,7 +27,7 @@ UNKNOWN = b""
 class Request(NamedTuple):
     """Whose profile is wanted. ``extends``: whether identifiers that are new are added to it, and profiles merged.
 
-    ``at_ms``: the record's time; ``event_at_ms``: the event's own.
+    ``at_ms``: the record's time; ``event_at_ms``: the event's own. ``group_id``: of the account that it is linked to.
     """
 
     identifiers: Sequence[Identifier]
@@ -35,6 +35,7 @@ class Request(NamedTuple):
     at_ms: int
     event_at_ms: int
     message_id: str
+    group_id: str | None
 
 
 class Found(NamedTuple):
@@ -65,10 +66,12 @@ class Directory:
         self._store = store
         self._draw_profile = draw_profile
         self._cache: TwoGenerations[Identifier, bytes] = TwoGenerations(cached_identifiers)
+        self._links: TwoGenerations[tuple[bytes, str], bool] = TwoGenerations(cached_identifiers)
 
     def forget(self) -> None:
         """Drop the cache: a new assignment, an abort, a doubt."""
         self._cache.clear()
+        self._links.clear()
 
     def resolve(self, accepted: Sequence[tuple[Record, Accepted]], rules: Rules) -> Resolved:
         """The profile of each event, in order; creates, extends and merges profiles as the rules say.
@@ -86,10 +89,8 @@ class Directory:
                 if cache[identifier] != owner:
                     owner = None
                     break
-            if owner is None:
-                missing[len(owners)] = Request(
-                    identifiers, event.extends, record.timestamp_ms, event.event_at_ms, event.message_id
-                )
+            if owner is None or (event.group_id is not None and not self._links[owner, event.group_id]):
+                missing[len(owners)] = _request(record, event)
                 owner = UNKNOWN
             add(owner)
         found = self._ask(missing, rules) if missing else {}
@@ -102,16 +103,46 @@ class Directory:
     def _ask(self, requests: dict[int, Request], rules: Rules) -> dict[int, Found]:
         """By the graph, in order; each decision sees the ones before it as if they had been written."""
         identifiers = list(dict.fromkeys([one for request in requests.values() for one in request.identifiers]))
+        groups = [request.group_id for request in requests.values() if request.group_id is not None]
+        group_ids = list(dict.fromkeys(groups))
         for _ in range(ATTEMPTS):
-            overlay = read_overlay(self._store, identifiers)
+            overlay = read_overlay(self._store, identifiers, group_ids)
             if overlay is None:
                 continue
-            found = {index: self._find(overlay, request, rules) for index, request in requests.items()}
+            found = {index: self._found(overlay, request, rules) for index, request in requests.items()}
             if overlay.write(self._store):
-                for identifier, owner in overlay.owners.items():  # those of merged profiles too
-                    self._cache.put(identifier, owner)
+                self._remember(overlay, requests, found)
                 return found
         raise StateConflictError("the identity graph keeps changing under this router")
+
+    def _remember(self, overlay: Overlay, requests: dict[int, Request], found: dict[int, Found]) -> None:
+        """Identifiers of merged profiles too: none must lead to a child any more."""
+        for identifier, owner in overlay.owners.items():
+            self._cache.put(identifier, owner)
+        for index, request in requests.items():
+            if request.group_id is not None:
+                self._links.put((found[index].profile, request.group_id), True)  # noqa: FBT003 - a member, no flag
+
+    def _found(self, overlay: Overlay, request: Request, rules: Rules) -> Found:
+        found = self._find(overlay, request, rules)
+        if request.group_id is None:
+            return found
+        full = self._link(overlay, request, found.profile, rules.caps.mappings_max)
+        return found if full is None else found._replace(violations=(*found.violations, full))
+
+    def _link(self, overlay: Overlay, request: Request, profile: bytes, links_max: int) -> Violation | None:
+        """Link the profile to the account, which is made when nobody has spoken of it before."""
+        group_id, accounts = request.group_id or "", overlay.records[profile].accounts
+        account = overlay.accounts.get(group_id)
+        if any(link.account == account for link in accounts):
+            return None
+        if len(accounts) >= links_max:
+            return Violation(ViolationKind.MAPPINGS, Identifier(GROUP_ID, group_id))
+        if account is None:
+            account = self._draw_profile()
+            overlay.open_account(account, group_id, at_ms=request.at_ms, message_id=request.message_id)
+        overlay.link(profile, account, at_ms=request.at_ms, message_id=request.message_id)
+        return None
 
     def _find(self, overlay: Overlay, request: Request, rules: Rules) -> Found:
         identifiers, owners = request.identifiers, overlay.owners
@@ -142,3 +173,14 @@ class Directory:
         overlay.create(profile, at_ms=request.at_ms)
         overlay.map(profile, identifiers, at_ms=request.at_ms, message_id=request.message_id)
         return profile
+
+
+def _request(record: Record, event: Accepted) -> Request:
+    return Request(
+        identifiers=event.identifiers,
+        extends=event.extends,
+        at_ms=record.timestamp_ms,
+        event_at_ms=event.event_at_ms,
+        message_id=event.message_id,
+        group_id=event.group_id,
+    )

@@ -20,7 +20,7 @@ class Accepted(Struct, frozen=True, gc=False):
     ``event_at_ms``: the event's corrected time, never later than its receipt. ``extends``: whether unknown identifiers
     are added to the profile that a known one leads to, and several profiles merged. ``external_id``: the segment that
     a passthrough event uses, when nobody has defined it. ``blocked``: identifiers that are not among the others
-    because they are blocked.
+    because they are blocked. ``group_id``: of the account that a group call links the profile to.
     """
 
     message_id: str
@@ -32,6 +32,7 @@ class Accepted(Struct, frozen=True, gc=False):
     external_id: str | None = None
     in_the_future: bool = False
     blocked: Sequence[Violation] = ()
+    group_id: str | None = None
 
 
 class Consumer(Protocol):

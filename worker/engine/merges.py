@@ -21,7 +21,7 @@ from worker.identity.graph import (
     redirect_key,
     settled,
 )
-from worker.ports import Store, Swap
+from worker.ports import Lists, Store, Swap
 from worker.profiles.ids import profile_bytes, profile_text
 from worker.slots import partition_of, slot_of
 
@@ -100,9 +100,9 @@ class Notes:
         if blob is None:
             return False  # merged away between the two reads
         if merge is None:
-            return self._store.swap([], settled=[child]).get()
+            return self._store.swap([], Lists(settled=[child])).get()
         record = encode_record(settled(decode_record(blob), child))
-        return self._store.swap([Swap(profile_key(profile), blob, record)], settled=[child]).get()
+        return self._store.swap([Swap(profile_key(profile), blob, record)], Lists(settled=[child])).get()
 
 
 class _Place(NamedTuple):

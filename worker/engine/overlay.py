@@ -7,32 +7,48 @@ on what somebody else has changed meanwhile.
 from collections.abc import Callable, Iterable, Sequence
 
 from worker.identity.graph import (
+    Account,
+    Link,
     ProfileRecord,
+    account_key,
     candidate_of,
     decode_record,
+    encode_account,
     encode_record,
     extended,
+    group_key,
     identifier_key,
+    linked,
     profile_key,
     redirect_key,
     united,
+    users_key,
 )
 from worker.identity.resolve import Candidate
 from worker.identity.rules import Identifier
-from worker.ports import Store, Swap
+from worker.ports import Lists, Store, Swap
 
 
 class Overlay:
     """``owners``: the profile of each identifier that has one. ``merged``: profiles that the batch has merged away."""
 
-    def __init__(self, owners: dict[Identifier, bytes | None], blobs: dict[bytes, bytes]) -> None:
+    def __init__(
+        self,
+        owners: dict[Identifier, bytes | None],
+        blobs: dict[bytes, bytes],
+        accounts: dict[str, bytes | None],
+    ) -> None:
         self._owners_read = owners
         self._blobs_read = blobs
+        self._accounts_read = accounts
+        self._accounts_made: dict[bytes, Account] = {}
+        self._links: dict[tuple[bytes, bytes], bool] = {}
         self._redirects_read: dict[bytes, bytes | None] = {}
         self._redirects: dict[bytes, bytes] = {}
         self._changed: set[bytes] = set()
         self.owners = {identifier: owner for identifier, owner in owners.items() if owner is not None}
         self.records = {profile: decode_record(blob) for profile, blob in blobs.items()}
+        self.accounts = {group_id: account for group_id, account in accounts.items() if account is not None}
         self.merged: dict[bytes, int] = {}
 
     def candidates(self, identifiers: Iterable[Identifier]) -> dict[Identifier, Candidate]:
@@ -73,8 +89,22 @@ class Overlay:
         for gone, before in ((child, None), *[(merge.child, child) for merge in record.merged]):
             self._redirects_read.setdefault(gone, before)
             self._redirects[gone] = parent
+        for link in record.accounts:
+            self._links[link.account, child] = False
+            self._links[link.account, parent] = True
         self.merged[child] = at_ms
         self._changed |= {parent, child}
+
+    def open_account(self, account: bytes, group_id: str, *, at_ms: int, message_id: str) -> None:
+        """A new account, of a group_id that none has."""
+        self._accounts_made[account] = Account(at_ms, group_id, message_id)
+        self.accounts[group_id] = account
+
+    def link(self, profile: bytes, account: bytes, *, at_ms: int, message_id: str) -> None:
+        """Note that a profile belongs to an account."""
+        self.records[profile] = linked(self.records[profile], Link(account, at_ms, message_id))
+        self._links[account, profile] = True
+        self._changed.add(profile)
 
     def write(self, store: Store) -> bool:
         """Write what has changed, if nothing that was read has changed meanwhile; else nothing. Whether it was so.
@@ -84,8 +114,19 @@ class Overlay:
         """
         if not self._changed:
             return True
-        swaps = [*self._profile_swaps(), *self._identifier_swaps(), *self._redirect_swaps()]
-        return store.swap(swaps, noted=list(self.merged.items())).get()
+        swaps = [
+            *self._profile_swaps(),
+            *self._identifier_swaps(),
+            *self._redirect_swaps(),
+            *self._account_swaps(),
+        ]
+        links = [(users_key(account), profile, is_linked) for (account, profile), is_linked in self._links.items()]
+        lists = Lists(
+            noted=list(self.merged.items()),
+            added=[(key, profile) for key, profile, is_linked in links if is_linked],
+            removed=[(key, profile) for key, profile, is_linked in links if not is_linked],
+        )
+        return store.swap(swaps, lists).get()
 
     def _profile_swaps(self) -> Iterable[Swap]:
         for profile in {**self._blobs_read, **self.records}:
@@ -103,18 +144,27 @@ class Overlay:
         for profile, parent in self._redirects.items():
             yield Swap(redirect_key(profile), self._redirects_read[profile], parent)
 
+    def _account_swaps(self) -> Iterable[Swap]:
+        for group_id, before in self._accounts_read.items():
+            yield Swap(group_key(group_id), before, self.accounts.get(group_id))
+        for account, record in self._accounts_made.items():
+            yield Swap(account_key(account), None, encode_account(record))
 
-def read_overlay(store: Store, identifiers: Sequence[Identifier]) -> Overlay | None:
+
+def read_overlay(store: Store, identifiers: Sequence[Identifier], group_ids: Sequence[str]) -> Overlay | None:
     """Read what identifiers lead to; None when a merge came between the two reads: try again.
 
     Raises:
         StoreUnavailableError: the store did not answer.
     """
-    owners = dict(zip(identifiers, store.read([identifier_key(one) for one in identifiers]).get(), strict=True))
+    keys = [identifier_key(one) for one in identifiers] + [group_key(group_id) for group_id in group_ids]
+    values = store.read(keys).get()
+    owners = dict(zip(identifiers, values, strict=False))
+    accounts = dict(zip(group_ids, values[len(identifiers) :], strict=True))
     profiles = list(dict.fromkeys(owner for owner in owners.values() if owner is not None))
     blobs = dict(zip(profiles, store.read([profile_key(one) for one in profiles]).get(), strict=True))
     present = {profile: blob for profile, blob in blobs.items() if blob is not None}
-    return Overlay(owners, present) if len(present) == len(blobs) else None
+    return Overlay(owners, present, accounts) if len(present) == len(blobs) else None
 
 
 DrawProfile = Callable[[], bytes]

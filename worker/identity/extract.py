@@ -41,7 +41,7 @@ def extract(call: TrackingEvent, rules: Rules) -> list[Identifier]:
 
 def has_only_ids(call: TrackingEvent, rules: Rules) -> bool:
     """Whether nothing but ``userId`` and ``anonymousId`` can identify: so it is with most events."""
-    if call.traits or rules.keys or call.type == "alias":
+    if call.traits or rules.keys or call.type in ("alias", "group"):
         return False
     if call.context and not CONTEXT_LOCATIONS.isdisjoint(call.context):
         return False

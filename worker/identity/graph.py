@@ -3,6 +3,9 @@
     i:HASH      identifier -> the profile that has it
     p:PROFILE   a live profile: born, identifiers, profiles merged into it
     r:PROFILE   a profile that was merged away -> the live one that has it now, however many merges lie between
+    g:HASH      group_id -> the account that has it
+    a:ACCOUNT   an account: born, its group_id
+    u:ACCOUNT   the profiles that are linked to an account, a set
 
 Keys of identifiers are hashes: a graph of a billion identifiers has two with one 80-bit hash with a probability of
 about 4e-7.
@@ -40,15 +43,33 @@ class Merged(msgspec.Struct, array_like=True, gc=False):
     open: bool = True
 
 
+class Link(msgspec.Struct, array_like=True, gc=False):
+    """A profile belongs to an account since the group call ``message_id``."""
+
+    account: bytes
+    at_ms: int
+    message_id: str
+
+
 class ProfileRecord(msgspec.Struct, array_like=True, gc=False):
     """A live profile. ``born_ms``: the time of the record that created it.
 
-    ``merged``: everybody who has been merged into it, directly or by way of others, oldest merge first.
+    ``merged``: everybody who has been merged into it, directly or by way of others, oldest merge first. ``accounts``:
+    those that it is linked to, in the order of the links.
     """
 
     born_ms: int
     identifiers: list[Mapping]
     merged: list[Merged] = []
+    accounts: list[Link] = []
+
+
+class Account(msgspec.Struct, array_like=True, gc=False):
+    """An account. ``born_ms``, ``message_id``: time and name of the group call that created it."""
+
+    born_ms: int
+    group_id: str
+    message_id: str
 
 
 class Owed(msgspec.Struct, array_like=True, gc=False):
@@ -63,6 +84,7 @@ class Owed(msgspec.Struct, array_like=True, gc=False):
 
 _encode = msgspec.msgpack.Encoder().encode
 _decode = msgspec.msgpack.Decoder(ProfileRecord).decode
+_decode_account = msgspec.msgpack.Decoder(Account).decode
 
 
 def identifier_key(identifier: Identifier) -> bytes:
@@ -79,6 +101,36 @@ def profile_key(profile: bytes) -> bytes:
 def redirect_key(profile: bytes) -> bytes:
     """Where the store keeps who has a profile that was merged away."""
     return b"r:" + profile
+
+
+def group_key(group_id: str) -> bytes:
+    """Where the store keeps the account of a group_id."""
+    return b"g:" + blake2b(group_id.encode(), digest_size=10).digest()
+
+
+def account_key(account: bytes) -> bytes:
+    """Where the store keeps the record of an account."""
+    return b"a:" + account
+
+
+def users_key(account: bytes) -> bytes:
+    """Where the store keeps the profiles that are linked to an account."""
+    return b"u:" + account
+
+
+def encode_account(account: Account) -> bytes:
+    return _encode(account)
+
+
+def decode_account(blob: bytes) -> Account:
+    """
+    Raises:
+        InvariantError: the bytes are none of ours.
+    """
+    try:
+        return _decode_account(blob)
+    except msgspec.DecodeError as error:
+        raise InvariantError(f"a stored account cannot be read: {error}") from error
 
 
 def encode_record(record: ProfileRecord) -> bytes:
@@ -105,7 +157,12 @@ def candidate_of(profile: bytes, record: ProfileRecord) -> Candidate:
 def extended(record: ProfileRecord, mapped: Sequence[Identifier], *, at_ms: int, message_id: str) -> ProfileRecord:
     """The record with more identifiers."""
     added = [Mapping(kind, value, at_ms, message_id) for kind, value in mapped]
-    return ProfileRecord(record.born_ms, record.identifiers + added, record.merged)
+    return ProfileRecord(record.born_ms, record.identifiers + added, record.merged, record.accounts)
+
+
+def linked(record: ProfileRecord, link: Link) -> ProfileRecord:
+    """The record with one more account."""
+    return ProfileRecord(record.born_ms, record.identifiers, record.merged, [*record.accounts, link])
 
 
 def united(
@@ -114,7 +171,13 @@ def united(
     """The parent's record with all that the child had, and a note that the child is still to be told."""
     (parent_id, record), (child_id, other) = parent, child
     merge = Merged(child_id, parent_id, at_ms, message_id)
-    return ProfileRecord(record.born_ms, record.identifiers + other.identifiers, [*record.merged, *other.merged, merge])
+    known = {link.account for link in record.accounts}
+    return ProfileRecord(
+        record.born_ms,
+        record.identifiers + other.identifiers,
+        [*record.merged, *other.merged, merge],
+        record.accounts + [link for link in other.accounts if link.account not in known],
+    )
 
 
 def owed_into(profile: bytes, record: ProfileRecord) -> list[Owed]:
@@ -143,4 +206,4 @@ def settled(record: ProfileRecord, child: bytes) -> ProfileRecord:
         Merged(merge.child, merge.parent, merge.at_ms, merge.message_id, merge.open and merge.child != child)
         for merge in record.merged
     ]
-    return ProfileRecord(record.born_ms, record.identifiers, merged)
+    return ProfileRecord(record.born_ms, record.identifiers, merged, record.accounts)

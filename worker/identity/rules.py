@@ -16,6 +16,10 @@ PERIODS_MS: Mapping[str, int | None] = MappingProxyType(
 """What the words of the settings mean. Source: Segment, "Identity Onboarding"; docs/decisions.md, "Identity"."""
 
 
+GROUP_ID = "group_id"
+"""The type that identifies an account, never a user. Source: Segment, "Spec: Group"."""
+
+
 class Identifier(NamedTuple):
     """One identifier of one event, normalised."""
 

@@ -1,24 +1,33 @@
--- Compare-and-set of several keys, all or nothing, with changes of the list of merges that are not over.
+-- Compare-and-set of several keys, all or nothing, with changes of the list of open merges and of sets.
 --
--- KEYS  the list (a sorted set), then the keys to compare, all of one slot
--- ARGV  how many profiles go onto the list; for each key what it must hold, then for each key what it shall hold: '='
---       and the value, or nothing for a key that does not exist, equal ones being compared only; then time and profile
---       of each that goes onto the list; then the profiles that leave it
+-- KEYS  the list of open merges (a sorted set), the keys to compare, then a set for each change of one; all of one slot
+-- ARGV  how many keys are compared, how many profiles go onto the list, how many leave it; for each key what it must
+--       hold, then for each key what it shall hold: '=' and the value, or nothing for a key that does not exist, equal
+--       ones being compared only; time and profile of each that goes onto the list; the profiles that leave it; for
+--       each set '+' or '-' and the member
 -- Result  1: written; 0: something else was there, nothing is written
--- Cost  a GET for each key, a SET or DEL for each that changes, a ZADD or ZREM for each profile
-local call, sub, count, listed = redis.call, string.sub, #KEYS - 1, tonumber(ARGV[1])
+-- Cost  a GET for each key, a SET or DEL for each that changes, one command for each change of the list or a set
+local call, sub = redis.call, string.sub
+local count, listed, settled = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3])
 
 for i = 1, count do
   local value = call('GET', KEYS[i + 1])
-  if (value and '=' .. value or '') ~= ARGV[i + 1] then return 0 end
+  if (value and '=' .. value or '') ~= ARGV[i + 3] then return 0 end
 end
 for i = 1, count do
-  local new = ARGV[count + i + 1]
-  if new ~= ARGV[i + 1] then
+  local new = ARGV[count + i + 3]
+  if new ~= ARGV[i + 3] then
     if new == '' then call('DEL', KEYS[i + 1]) else call('SET', KEYS[i + 1], sub(new, 2)) end
   end
 end
-local first = 2 * count + 2
-for i = first, first + 2 * listed - 1, 2 do call('ZADD', KEYS[1], ARGV[i], ARGV[i + 1]) end
-for i = first + 2 * listed, #ARGV do call('ZREM', KEYS[1], ARGV[i]) end
+local at = 2 * count + 4
+for i = at, at + 2 * listed - 1, 2 do call('ZADD', KEYS[1], ARGV[i], ARGV[i + 1]) end
+at = at + 2 * listed
+for i = at, at + settled - 1 do call('ZREM', KEYS[1], ARGV[i]) end
+at = at + settled
+for i = at, #ARGV do
+  local change = ARGV[i]
+  local key = KEYS[1 + count + i - at + 1]
+  call(sub(change, 1, 1) == '+' and 'SADD' or 'SREM', key, sub(change, 2))
+end
 return 1
