@@ -34,3 +34,7 @@ class InputError(AudienceWorkerError):
     def __init__(self, *faults: str) -> None:
         super().__init__("\n".join(faults))
         self.faults = faults
+
+
+class UsageError(AudienceWorkerError):
+    """A command line that cannot be meant: options that do not go together, a name that is none."""

@@ -15,10 +15,11 @@ from typing import Annotated
 
 import typer
 
-from worker.errors import DependencyError, InputError
+from worker.errors import DependencyError, InputError, UsageError
 
 PROGRAM = "audience-worker"
 EXIT_INPUT = 1
+EXIT_USAGE = 2
 EXIT_DEPENDENCY = 3
 
 COMMANDS = {
@@ -26,6 +27,7 @@ COMMANDS = {
     "run": "worker.cli.run",
     "simulate": "worker.cli.simulate",
     "lint": "worker.cli.lint",
+    "profile": "worker.cli.profile",
     "explain": "worker.cli.explain",
     "definitions": "worker.cli.definitions",
     "import": "worker.cli.imports",
@@ -64,6 +66,8 @@ def main(argv: Sequence[str] | None = None) -> None:
         command(args=arguments, prog_name=PROGRAM)
     except InputError as error:
         sys.exit(_report(error.faults, EXIT_INPUT))
+    except UsageError as error:
+        sys.exit(_report([str(error)], EXIT_USAGE))
     except DependencyError as error:
         sys.exit(_report([str(error) or type(error).__name__], EXIT_DEPENDENCY))
 

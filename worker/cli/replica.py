@@ -130,6 +130,7 @@ class Replica:
                 phases=report.wall_s,
                 exit_lateness_s=[lateness / 1000 for lateness in report.lateness_ms],
                 future_timestamps={name(topic): count for topic, count in books.in_the_future.items()},
+                identity_violations=books.violations,
             )
         )
         self.metrics.transaction("committed")

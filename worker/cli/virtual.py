@@ -29,7 +29,7 @@ from worker.cli.definition_files import Document
 from worker.cli.line import Line
 from worker.clock import VirtualClock
 from worker.errors import InputError
-from worker.ports import Partition, Record
+from worker.ports import Partition, Record, Store
 from worker.profiles.ids import profile_bytes
 from worker.slots import STATE_SLOTS
 
@@ -84,6 +84,16 @@ class VirtualWorker:
             definitions_interval_ms=0,
             hold_max_ms=1 << 62,  # the clock jumps; nobody is silent meanwhile
         )
+
+    @property
+    def store(self) -> Store:
+        """What the worker remembers, to be looked at between two lines."""
+        return self._store
+
+    @property
+    def now_ms(self) -> int:
+        """The virtual time."""
+        return self._clock.now_ms()
 
     def _names(self, topics: Sequence[str]) -> list[str]:
         return [self._prefix + topic for topic in topics]
