@@ -84,7 +84,7 @@ def show_profile(view: View) -> None:
     """The same for people."""
     traits = [{"key": key, **kept, "value": _encode(kept["value"]).decode()} for key, kept in view["traits"].items()]
     memberships = [
-        {"key": key, **kept, "member": "in" if kept["member"] else "out"} for key, kept in view["memberships"].items()
+        {"key": key, **kept, "member": "yes" if kept["member"] else "no"} for key, kept in view["memberships"].items()
     ]
     show(
         *_head(view),
@@ -93,7 +93,7 @@ def show_profile(view: View) -> None:
         listing(
             "audiences",
             memberships,
-            {"key": "audience", "member": "", "since": "since", "transition": "transition"},
+            {"key": "audience", "member": "member", "since": "since", "transition": "transition"},
         ),
         _next_due(view),
         merges_listing("merged into it", view["merges"]),
