@@ -10,7 +10,7 @@ from worker.adapters.memory_store import MemoryStore
 from worker.cli.assembly import Options
 from worker.cli.definition_files import documents_of
 from worker.cli.dossier import Dossier, Gone, find
-from worker.cli.profile import profile_view
+from worker.cli.profile import profile_view, show_profile
 from worker.cli.simulate import play
 from worker.cli.virtual import VirtualWorker
 from worker.clock import VirtualClock
@@ -18,8 +18,11 @@ from worker.engine.overlay import Overlay, read_overlay
 from worker.errors import StateConflictError
 from worker.identity.graph import identifier_key
 from worker.identity.rules import Identifier
-from worker.ports import Swap
+from worker.ports import StateWrite, Swap
+from worker.profiles.codec import encode
 from worker.profiles.ids import profile_text
+from worker.profiles.state import ProfileState
+from worker.slots import slot_of
 
 pytestmark = pytest.mark.unit
 
@@ -124,6 +127,29 @@ def test_who_was_merged_away_leads_to_who_has_it_now() -> None:
     assert (gone.merge.parent, gone.survivor, gone.merge.message_id) == (second, first, "m5")
 
 
+# --- A graph by hand ---------------------------------------------------------------------------------------
+
+
+def profile(number: int) -> bytes:
+    return number.to_bytes(16, "big")
+
+
+def create(overlay: Overlay, *, number: int, identifier: Identifier) -> None:
+    overlay.create(profile(number), at_ms=number)
+    overlay.map(profile(number), [identifier], at_ms=number, message_id=f"m{number}")
+
+
+def merge(overlay: Overlay, *, parent: int, child: int) -> None:
+    overlay.merge(profile(parent), profile(child), at_ms=9, message_id="m9")
+
+
+def written(store: MemoryStore, identifiers: Sequence[Identifier], change: Callable[[Overlay], None]) -> None:
+    overlay = read_overlay(store, identifiers, [])
+    assert overlay is not None
+    change(overlay)
+    assert overlay.write(store)
+
+
 def test_a_profile_that_nothing_was_folded_into_yet_has_its_identifiers() -> None:
     store = MemoryStore(VirtualClock())
     written(store, [FIRST], partial(create, number=1, identifier=FIRST))
@@ -136,23 +162,41 @@ def test_a_profile_that_nothing_was_folded_into_yet_has_its_identifiers() -> Non
     assert (view["traits"], view["memberships"], view["next_due"]) == ({}, {}, None)
 
 
+def test_a_merge_that_is_not_over_shows(capsys: pytest.CaptureFixture[str]) -> None:
+    """In the graph it is done; the history of the child is on its way, and nothing is evaluated before it is here."""
+    store = MemoryStore(VirtualClock())
+    for number, identifier in ((1, FIRST), (2, SECOND)):
+        written(store, [identifier], partial(create, number=number, identifier=identifier))
+    written(store, [FIRST, SECOND], partial(merge, parent=1, child=2))
+    state = ProfileState()
+    state.applied, state.awaiting = 0, frozenset([(profile(2), "token")])
+    store.commit(slot_of(profile(1)), [StateWrite(profile(1), -1, encode(state), None)], [], 0).get()
+
+    found = find(store, SECOND)
+    assert isinstance(found, Dossier)
+    view = profile_view(found)
+    show_profile(view)
+
+    child = profile_text(profile(2))
+    assert view["awaited"] == [child]
+    assert [one["open"] for one in view["merges"]] == [True]
+    shown = capsys.readouterr().out
+    assert f"nothing is evaluated until the history of {child} has come" in shown
+    assert "its history is on the way" in shown
+
+
+def test_a_time_that_has_no_name_is_a_number() -> None:
+    """A producer's clock may say anything, and old brokers pass it on."""
+    store = MemoryStore(VirtualClock())
+    written(store, [FIRST], partial(create, number=10**15, identifier=FIRST))
+
+    found = find(store, FIRST)
+
+    assert isinstance(found, Dossier)
+    assert profile_view(found)["created"] == "1000000000000000 ms"
+
+
 # --- Races --------------------------------------------------------------------------------------------------
-
-
-def profile(number: int) -> bytes:
-    return number.to_bytes(16, "big")
-
-
-def create(overlay: Overlay, *, number: int, identifier: Identifier) -> None:
-    overlay.create(profile(number), at_ms=number)
-    overlay.map(profile(number), [identifier], at_ms=number, message_id=f"m{number}")
-
-
-def written(store: MemoryStore, identifiers: Sequence[Identifier], change: Callable[[Overlay], None]) -> None:
-    overlay = read_overlay(store, identifiers, [])
-    assert overlay is not None
-    change(overlay)
-    assert overlay.write(store)
 
 
 class Meddled:
@@ -176,11 +220,7 @@ class Meddled:
             change()
 
     def merge(self, parent: int, child: int, *identifiers: Identifier) -> None:
-        written(
-            self.store,
-            identifiers,
-            lambda overlay: overlay.merge(profile(parent), profile(child), at_ms=9, message_id="m9"),
-        )
+        written(self.store, identifiers, partial(merge, parent=parent, child=child))
 
 
 @pytest.fixture

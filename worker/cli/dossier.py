@@ -4,7 +4,7 @@ What the graph says and what the profile's state says are read one after the oth
 shows in the second only.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -67,6 +67,13 @@ def find(store: Store, subject: Subject) -> Dossier | Gone | None:
         if owner is None or isinstance(found, Dossier):
             return found
     raise StateConflictError(MERGED_MEANWHILE)
+
+
+def survivors(store: Store, profiles: Iterable[bytes]) -> dict[bytes, bytes]:
+    """Who has each of some profiles now: itself, unless it was merged away."""
+    asked = list(dict.fromkeys(profiles))
+    redirects = store.read([redirect_key(profile) for profile in asked]).get()
+    return {profile: redirect or profile for profile, redirect in zip(asked, redirects, strict=True)}
 
 
 def _of_profile(store: Store, profile: bytes) -> Dossier | Gone | None:

@@ -8,10 +8,9 @@ from rich.console import Group
 
 from consumers.definitions import interpret
 from schemas.events import CONTEXT_IDENTITY
-from schemas.times import utc_text
 from worker.cli.definition_files import Document
-from worker.cli.dossier import Dossier, Gone, find
-from worker.cli.graph_view import View, identifiers_view, merges_listing, merges_view
+from worker.cli.dossier import Dossier, survivors
+from worker.cli.graph_view import View, identifiers_view, merges_listing, merges_view, moment
 from worker.cli.tables import listing
 from worker.engine.control import IDENTITY, read_book
 from worker.identity.graph import ProfileRecord
@@ -56,7 +55,7 @@ def identity_view(dossier: Dossier, rules: Rules, *, at_ms: int, violations: Seq
     record = dossier.record
     return {
         "profile_id": profile_text(dossier.profile),
-        "created": utc_text(record.born_ms),
+        "created": moment(record.born_ms),
         "merged_into": None,
         "identifiers": identifiers_view(record),
         "identifiers_max": rules.caps.mappings_max,
@@ -102,15 +101,15 @@ def violations_about(dossier: Dossier, violations: Iterable[View], store: Store)
 
     ``profile_id`` becomes that of the profile that has the event now.
     """
+    told = list(violations)
+    now = survivors(store, [profile_bytes(one["profile_id"]) for one in told])
     its_own = {(kept.type, kept.value) for kept in dossier.record.identifiers}
-    profile_id = profile_text(dossier.profile)
-    now = [{**violation, "profile_id": _now(store, violation["profile_id"])} for violation in violations]
-    return [one for one in now if one["profile_id"] == profile_id or (one["type"], one["value"]) in its_own]
-
-
-def _now(store: Store, profile_id: str) -> str:
-    found = find(store, profile_bytes(profile_id))
-    return profile_text(found.survivor) if isinstance(found, Gone) else profile_id
+    about = []
+    for one in told:
+        profile = now[profile_bytes(one["profile_id"])]
+        if profile == dossier.profile or (one["type"], one["value"]) in its_own:
+            about.append({**one, "profile_id": profile_text(profile)})
+    return about
 
 
 def identity_parts(view: View) -> list[str | Group]:

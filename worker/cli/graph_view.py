@@ -16,13 +16,21 @@ from worker.profiles.ids import profile_text
 View = dict[str, Any]
 
 
+def moment(ms: int) -> str:
+    """ISO 8601, UTC; a number of milliseconds when the clock of a producer went beyond the years that have a name."""
+    try:
+        return utc_text(ms)
+    except OverflowError:
+        return f"{ms} ms"
+
+
 def identifiers_view(record: ProfileRecord) -> list[View]:
     """In the order in which they came; ``message_id``: of the event that brought it."""
     return [
         {
             "type": kept.type,
             "value": kept.value,
-            "first_seen": utc_text(kept.first_seen_ms),
+            "first_seen": moment(kept.first_seen_ms),
             "message_id": kept.message_id,
         }
         for kept in record.identifiers
@@ -33,7 +41,7 @@ def merges_view(record: ProfileRecord) -> list[View]:
     """Everybody who was merged into the profile, directly or by way of others; ``into``: into which, at that time."""
     return [
         {
-            "at": utc_text(merge.at_ms),
+            "at": moment(merge.at_ms),
             "profile_id": profile_text(merge.child),
             "into": profile_text(merge.parent),
             "message_id": merge.message_id,
@@ -51,7 +59,7 @@ def gone_view(gone: Gone) -> View:
         "merged_into": {
             "profile_id": profile_text(gone.survivor),
             "first_into": profile_text(merge.parent),
-            "at": utc_text(merge.at_ms),
+            "at": moment(merge.at_ms),
             "message_id": merge.message_id,
             "open": merge.open,
         },
@@ -61,7 +69,7 @@ def gone_view(gone: Gone) -> View:
 def gone_text(gone: Gone) -> str:
     """The same as a sentence."""
     merge, survivor = gone.merge, profile_text(gone.survivor)
-    into, at, by = profile_text(merge.parent), utc_text(merge.at_ms), merge.message_id
+    into, at, by = profile_text(merge.parent), moment(merge.at_ms), merge.message_id
     text = f"{profile_text(gone.profile)} was merged into {into} at {at} by the event {by}"
     return text if into == survivor else f"{text}; by now {survivor} has it"
 

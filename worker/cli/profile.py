@@ -9,10 +9,18 @@ from typing import Annotated
 import msgspec
 import typer
 
-from schemas.times import utc_text
 from worker.cli.connect import open_store
 from worker.cli.dossier import Dossier, Gone, find
-from worker.cli.graph_view import View, gone_text, gone_view, identifiers_view, merges_listing, merges_view, nobody
+from worker.cli.graph_view import (
+    View,
+    gone_text,
+    gone_view,
+    identifiers_view,
+    merges_listing,
+    merges_view,
+    moment,
+    nobody,
+)
 from worker.cli.subject import read_subject
 from worker.cli.tables import listing, show
 from worker.profiles.ids import profile_text
@@ -52,21 +60,21 @@ def profile_view(dossier: Dossier) -> View:
     record, state = dossier.record, dossier.state
     return {
         "profile_id": profile_text(dossier.profile),
-        "created": utc_text(record.born_ms),
+        "created": moment(record.born_ms),
         "merged_into": None,
         "identifiers": identifiers_view(record),
         "traits": {
-            key: {"value": kept.value, "at": utc_text(kept.at_ms)}
+            key: {"value": kept.value, "at": moment(kept.at_ms)}
             for key, kept in sorted(state.traits.items())
             if kept.value is not None  # removed
         },
         "memberships": _memberships(state),
-        "next_due": None if state.due_ms is None else utc_text(state.due_ms),
-        "due": {key: utc_text(due_ms) for key, due_ms in sorted(state.dues.items())},
+        "next_due": None if state.due_ms is None else moment(state.due_ms),
+        "due": {key: moment(due_ms) for key, due_ms in sorted(state.dues.items())},
         "merges": merges_view(record),
         "awaited": [profile_text(child) for child, _ in sorted(state.awaiting)],
         "accounts": [
-            {"group_id": dossier.group_ids[link.account], "since": utc_text(link.at_ms), "message_id": link.message_id}
+            {"group_id": dossier.group_ids[link.account], "since": moment(link.at_ms), "message_id": link.message_id}
             for link in record.accounts
             if link.account in dossier.group_ids
         ],
@@ -75,7 +83,7 @@ def profile_view(dossier: Dossier) -> View:
 
 def _memberships(state: ProfileState) -> View:
     return {
-        key: {"member": state.member(key), "since": utc_text(kept.since_ms), "transition": kept.transition}
+        key: {"member": state.member(key), "since": moment(kept.since_ms), "transition": kept.transition}
         for key, kept in sorted(state.memberships.items())
     }
 

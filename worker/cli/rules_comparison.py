@@ -9,10 +9,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+from worker.cli.dossier import survivors
 from worker.cli.identity_replay import RESOLVED, IdentityReplay, Routed
 from worker.cli.line import Line
 from worker.errors import InvariantError
-from worker.identity.graph import decode_record, profile_key, redirect_key
+from worker.identity.graph import decode_record, profile_key
 from worker.identity.resolve import Violation
 from worker.identity.rules import Rules
 
@@ -61,12 +62,8 @@ class Side:
 
     def final_owners(self) -> list[bytes | None]:
         """By event, the profile that has it after all merges."""
-        owners = list(dict.fromkeys(owner for owner in self.owners if owner is not None))
-        redirects = self.replay.store.read([redirect_key(owner) for owner in owners]).get()
-        now: dict[bytes | None, bytes | None] = {
-            owner: redirect or owner for owner, redirect in zip(owners, redirects, strict=True)
-        }
-        return [now.get(owner) for owner in self.owners]
+        now = survivors(self.replay.store, [owner for owner in self.owners if owner is not None])
+        return [None if owner is None else now[owner] for owner in self.owners]
 
     def people(self, final_owners: Sequence[bytes | None], rules: Rules) -> dict[bytes, Person]:
         """The profiles at the end, in order of their first event; ``rules`` say which identifier is their name."""
