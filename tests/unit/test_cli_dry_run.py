@@ -105,16 +105,31 @@ def test_a_profile_with_another_name_and_the_same_events_is_the_same() -> None:
     assert [person.name for person in run.comparison.people[1]] == ["anonymous_id:a1", "user_id:u9"]
 
 
-def test_of_several_parts_without_the_name_the_largest_stays() -> None:
+@pytest.mark.parametrize(("largest", "leaves"), [("a1", "a2"), ("a2", "a1")])
+def test_of_several_parts_without_the_name_the_largest_stays(largest: str, leaves: str) -> None:
     lines = [
-        track(T[0], "X", user="u1", anonymous="a1", message_id="e1"),
-        track(T[1], "X", user="u1", anonymous="a2", message_id="e2"),
-        track(T[2], "X", anonymous="a2", message_id="e3"),
+        track(T[0], "X", user="u1", anonymous="a1", message_id="with a1"),
+        track(T[1], "X", user="u1", anonymous="a2", message_id="with a2"),
+        track(T[2], "X", anonymous=largest, message_id="one more"),
     ]
 
     run = compared(*lines, proposed={"blocked_values": ["u1"]})
 
-    assert moved(run) == ["e1: u1 -> a1"]
+    assert moved(run) == [f"with {leaves}: u1 -> {leaves}"]
+
+
+def test_a_merge_of_a_replay_is_over() -> None:
+    """There is no history that would have to come."""
+    lines = [
+        page(T[0], anonymous="a1", message_id="e1"),
+        page(T[1], anonymous="a2", message_id="e2"),
+        identify(T[2], {"email": "jane@x.io"}, anonymous="a1", message_id="e3"),
+        identify(T[3], {"email": "jane@x.io"}, anonymous="a2", message_id="e4"),
+    ]
+
+    people = people_view(compared(*lines, proposed=TWO_USERS), Identifier("anonymous_id", "a2"))
+
+    assert [(one["message_id"], one["open"]) for one in people["present"]["merges"]] == [("e4", False)]
 
 
 def test_an_event_that_nobody_would_have_goes_elsewhere() -> None:
