@@ -12,8 +12,9 @@ from typing import Any
 
 from confluent_kafka import OFFSET_END, Consumer, KafkaError, KafkaException, Message, TopicPartition
 
+from worker.adapters.kafka_admin import KafkaAdmin
 from worker.adapters.kafka_client import CLIENT_LOG, Properties, configuring, merged, one_line
-from worker.adapters.kafka_offsets import by_partition, stable_ends, stable_offsets
+from worker.adapters.kafka_offsets import ANSWER_TIMEOUT_S, by_partition, stable_offsets
 from worker.errors import DependencyError
 from worker.ports import Partition, Poll, Record
 
@@ -24,7 +25,7 @@ DEFAULTS: Properties = {
     "fetch.queue.backoff.ms": 5,
     "fetch.error.backoff.ms": 50,
     # A fetch that finds nothing waits so long at the broker, and other questions to that broker queue behind it.
-    # Longer: ``at_end`` takes as long; shorter: more idle requests.
+    # Longer: a new assignment takes as long; shorter: more idle requests.
     "fetch.wait.max.ms": 20,
     # Between two polls. A batch that waits for Redis for longer gives its partitions up and starts afresh.
     "max.poll.interval.ms": 300_000,
@@ -85,6 +86,8 @@ class KafkaSource:
                 "heartbeat.interval.ms": session_timeout_ms // 5,
             },
         )
+        # A connection of its own: on the consumer's, a question would wait for the fetch before it.
+        self._admin = KafkaAdmin(servers, properties, answer_timeout_s=ANSWER_TIMEOUT_S)
         self._topics = list(topics)
         self._positions: dict[Partition, int] = {}
         self._ends: dict[Partition, int] = {}
@@ -220,7 +223,7 @@ class KafkaSource:
         if not self._ends:
             return frozenset()
         try:
-            ends = stable_ends(self._consumer, self._ends)
+            ends = self._admin.stable_ends(self._ends)
         except DependencyError:
             return frozenset()
         return frozenset(
