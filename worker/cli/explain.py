@@ -56,7 +56,10 @@ def _command(
     ] = None,
     events: Annotated[
         str | None,
-        typer.Option(help="Explain a replay of this NDJSON, as `simulate` reads it (- for standard input)."),
+        typer.Option(
+            help="Explain a replay of this NDJSON, as `simulate` reads it (- for standard input); needs -d. "
+            "With --dry-run-rules a dump of resolved-events will do too."
+        ),
     ] = None,
     dry_run_rules: Annotated[
         Path | None, typer.Option(help="Replay --events under the identity settings of this file too, and compare.")
