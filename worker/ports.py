@@ -55,7 +55,8 @@ class Source(Protocol):
     """One consumer in one consumer group (read_committed, positions given explicitly, never auto-committed).
 
     A partition starts at the group's stable committed offset; one that the group never committed starts at its
-    beginning. If the committed offset no longer exists in the log, ``poll`` raises ``DependencyError``.
+    beginning. If the committed offset no longer exists in the log, ``poll`` raises ``DependencyError``; if another
+    consumer has taken this one's name, ``poll`` or ``rewind`` raises ``SupersededError``.
     """
 
     def poll(self, limit: int, timeout_s: float, *, awaited: int = 1) -> Poll:

@@ -6,7 +6,7 @@ from worker.adapters.memory_kafka import MemoryKafka
 from worker.adapters.memory_store import MemoryStore
 from worker.adapters.murmur2 import murmur2
 from worker.clock import VirtualClock
-from worker.errors import DependencyError, StoreUnavailableError, TransactionRefusedError
+from worker.errors import DependencyError, StoreUnavailableError, SupersededError, TransactionRefusedError
 from worker.ports import Claim, Partition, PendingOutputs, StateWrite
 
 NOW_MS = 1_736_500_000_000
@@ -140,7 +140,7 @@ def test_who_takes_a_members_name_takes_its_partitions_and_ends_it(kafka: Memory
     old, new = kafka.source("group", "one", ["in"]), kafka.source("group", "one", ["in"])
     stale = old.poll(1, 0).metadata
     assert [record.value for record in new.poll(1, 0).records] == [b"1"]
-    with pytest.raises(DependencyError):
+    with pytest.raises(SupersededError):
         old.poll(1, 0)
     producer = kafka.producer("one")
     producer.replace()

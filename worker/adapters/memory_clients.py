@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 from worker.adapters.memory_broker import MemoryBroker, Session
 from worker.adapters.memory_groups import Membership
 from worker.adapters.memory_log import Outcome, Transaction
-from worker.errors import DependencyError, TransactionRefusedError
+from worker.errors import DependencyError, SupersededError, TransactionRefusedError
 from worker.ports import Headers, Partition, Poll, Record
 
 
@@ -149,7 +149,7 @@ class MemorySource:
         group = self._broker.group(self._group)
         current = group.member(self._instance)
         if self._member is not None and current is not None and current != self._member:
-            raise DependencyError(f"another consumer of {self._group!r} has taken the name {self._instance!r}")
+            raise SupersededError(f"another consumer of {self._group!r} has taken the name {self._instance!r}")
         if current is None or self._member is None:
             self._forget(list(self._positions))
             self._unplaced.clear()

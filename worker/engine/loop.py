@@ -65,6 +65,7 @@ class Loop:
 
         Raises:
             DependencyError: Kafka or Redis refused. The batch was abandoned; the next turn starts afresh.
+            SupersededError: another process has our name; do not go on.
             InvariantError: our own bug; do not go on.
         """
         try:
