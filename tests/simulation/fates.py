@@ -43,7 +43,7 @@ class Fates:
         self._counts = counts
 
     def of_store(self) -> Fate:
-        if self._rng.random() >= self.weather.store:
+        if not self.weather.store or self._rng.random() >= self.weather.store:
             return Fate.DONE
         fate = self._rng.choice((Fate.REFUSED, Fate.LOST, Fate.LATE))
         self._counts[f"store calls {fate.name.lower()}"] += 1
@@ -77,10 +77,12 @@ class Line:
         self._store, self._caller, self._fates = store, caller, fates
 
     def __getattr__(self, call: str) -> Callable[..., Any]:
-        return partial(self._send, call, getattr(self._store, call))
+        sending = partial(self._send, f"redis.{call}", getattr(self._store, call))
+        setattr(self, call, sending)  # found by itself from now on
+        return sending
 
     def _send(self, call: str, send: Callable[..., Any], *arguments: Any, **options: Any) -> Any:
-        self._caller.before(f"redis.{call}")
+        self._caller.before(call)
         fate = self._fates.of_store()
         if fate is not Fate.DONE:
             self._caller.note(f"{call} is {fate.name}")
