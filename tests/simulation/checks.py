@@ -197,11 +197,13 @@ def no_timer_is_left(seen: Evidence) -> Iterator[str]:
 
 
 def kept_outputs_are_trimmed(seen: Evidence) -> Iterator[str]:
-    """Nothing is kept that lies below the start of the last batch of its slot."""
+    """Nothing is kept that lies below the start of the last batch of its slot: at most what one batch has made."""
     for slot, entries in seen.pending.items():
         for entry in entries:
             if entry.offset < seen.store.trimmed.get(slot, 0):
                 yield f"slot {slot}: outputs of offset {entry.offset} are kept for ever"
+        if len(entries) > seen.plan.batch_records:
+            yield f"slot {slot}: the outputs of {len(entries)} records are kept"
 
 
 def sizes_are_the_members(seen: Evidence) -> Iterator[str]:

@@ -4,7 +4,6 @@ Shares nothing with the engine, not even the queries: they are written down agai
 one in the order of each partition, everything is counted anew at every evaluation, and nothing ever fails.
 """
 
-import heapq
 import json
 from bisect import bisect_right, insort
 from collections import defaultdict
@@ -37,7 +36,7 @@ class Profile:
         self.now_ms = 0
         self._plan: tuple[int, int, str] = (0, 0, "")
         self._segments: dict[str, tuple[float, bool]] = {}
-        self._ends: list[int] = []  # a heap of moments at which an event leaves a window
+        self._ends: set[int] = set()  # moments at which an event leaves a window
         self._met = False
 
     def take(self, event: Mapping[str, Any], appended_ms: int) -> None:
@@ -56,12 +55,12 @@ class Profile:
 
     def let_time_pass(self, *, before_ms: float) -> None:
         """Evaluate at every moment before a time at which an event leaves a window."""
-        while self._ends and self._ends[0] < before_ms:
-            end = heapq.heappop(self._ends)
-            if end > self.now_ms:
+        for end in sorted(self._ends):
+            if self.now_ms < end < before_ms:
                 present, self.now_ms = self.now_ms, end
                 if not self._evaluate("time", None):
-                    self.now_ms = present  # nothing was due
+                    self.now_ms = present  # nothing was due; a late event may still make it so
+        self._ends = {end for end in self._ends if end > self.now_ms}
 
     def _remember(self, event: Mapping[str, Any], happened_ms: int) -> None:
         if event["type"] == "passthrough":
@@ -75,8 +74,7 @@ class Profile:
                 self._plan = (*newest, event["traits"]["plan"])
         elif event["event"] in (VIEWED, ORDERED):
             insort(self.views if event["event"] == VIEWED else self.orders, happened_ms)
-            for window_ms in (HOT_MS, LATELY_MS):
-                heapq.heappush(self._ends, happened_ms + window_ms)
+            self._ends |= {happened_ms + HOT_MS, happened_ms + LATELY_MS}
 
     def _evaluate(self, reason: str, caused_by: str | None) -> bool:
         members = {key for key, moves in self.moves.items() if moves[-1].entered}

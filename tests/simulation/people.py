@@ -50,7 +50,7 @@ class People:
         at_ms = now_ms if self.plan.on_time else now_ms - rng.choice(DELAYS_MS)
         topic, partition = self._place()
         if rng.random() < BAD:
-            return Sent(topic, partition, rng.choice(BAD_VALUES), at_ms, None, good=False)
+            return Sent(topic, partition, self._bad(), at_ms, None, good=False)
         if self._said and rng.random() < DUPLICATES:
             message_id, value = rng.choice(self._said)
             return Sent(topic, partition, value, at_ms, message_id, good=True)
@@ -62,6 +62,12 @@ class People:
         value = json.dumps({**content, "messageId": message_id}).encode()
         self._said.append((message_id, value))
         return Sent(topic, partition, value, at_ms, message_id, good=True)
+
+    def _bad(self) -> bytes:
+        """Often with the id of a good record, which it must not take."""
+        if self.rng.random() < 0.5:
+            return self.rng.choice(BAD_VALUES)
+        return json.dumps({"type": "track", "messageId": f"m{self._made + 1}"}).encode()
 
     def _place(self) -> tuple[str, int]:
         """Any topic takes any record: each is read by its own shape."""
