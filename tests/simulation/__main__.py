@@ -51,6 +51,8 @@ def main() -> None:
             failed.append(seed)
             if len(failed) <= SHOWN_MAX:
                 sys.stdout.write(verdict.report() + "\n\n")
+            if arguments.until_failure:
+                break
     _summarise(counts, failed, time.monotonic() - began_s, arguments.first)
     sys.exit(bool(failed))
 
@@ -60,6 +62,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--seconds", type=float, help="run seed after seed until this much time is over")
     parser.add_argument("--seeds", type=int, default=200, help="how many seeds, when no time is given")
     parser.add_argument("--first", type=int, help="the first seed; by default one that has not been run before")
+    parser.add_argument("--until-failure", action="store_true", help="stop at the first seed that fails")
     parser.add_argument("--replay", type=int, metavar="SEED", help="one seed again")
     parser.add_argument("--trace", action="store_true", help="with --replay: everything that happened, in order")
     arguments = parser.parse_args()

@@ -53,10 +53,10 @@ def edit(rng: Random) -> Document:
     """A change of one of the audiences that change: new, another, gone, or refused."""
     key = rng.choice(EDITED)
     what = rng.random()
-    if what < 0.15:
+    if what < 0.3:
         return f"audience:{key}", None
-    if what < 0.25:
-        return f"audience:{key}", b"{" if what < 0.2 else {"key": key, "query": "event('X'"}
+    if what < 0.4:
+        return f"audience:{key}", b"{" if what < 0.35 else {"key": key, "query": "event('X'"}
     return f"audience:{key}", audience(key, _query(rng))
 
 

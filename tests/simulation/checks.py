@@ -32,7 +32,7 @@ def comes_to_rest(seen: Evidence) -> Iterator[str]:
 
 
 def no_state_goes_back(seen: Evidence) -> Iterator[str]:
-    """Whatever the store was given: time, ``applied`` and version of a state only grow, its timer is the state's."""
+    """Time, ``applied`` and version of a state only grow, its timer is its own; what has been sent is not kept."""
     yield from seen.store.broken
 
 
@@ -197,11 +197,8 @@ def no_timer_is_left(seen: Evidence) -> Iterator[str]:
 
 
 def kept_outputs_are_trimmed(seen: Evidence) -> Iterator[str]:
-    """Nothing is kept that lies below the start of the last batch of its slot: at most what one batch has made."""
+    """A slot keeps at most what one batch has made of it."""
     for slot, entries in seen.pending.items():
-        for entry in entries:
-            if entry.offset < seen.store.trimmed.get(slot, 0):
-                yield f"slot {slot}: outputs of offset {entry.offset} are kept for ever"
         if len(entries) > seen.plan.batch_records:
             yield f"slot {slot}: the outputs of {len(entries)} records are kept"
 

@@ -71,7 +71,7 @@ def draw(seed: int) -> Plan:
     rng = Random(f"plan {seed}")
     roles = _roles(rng)
     on_time = rng.random() < 0.4
-    skew_ms = rng.choice((0, 0, 200, 3 * SECOND))
+    skew_ms = rng.choice((0, 0, 200, 3 * SECOND, 20 * SECOND))
     return Plan(
         seed=seed,
         roles=roles,
@@ -87,7 +87,7 @@ def draw(seed: int) -> Plan:
         skews_ms=tuple(rng.randint(-skew_ms, skew_ms) for _ in roles),
         store_skew_ms=rng.randint(-skew_ms, skew_ms),
         on_time=on_time,
-        edits=0 if rng.random() < 0.65 else rng.randint(1, 4),
+        edits=0 if rng.random() < 0.65 else rng.randint(1, 6),
         paces_ms=rng.choice(((2, 20, 200), (200, 2 * SECOND, 20 * SECOND), (20 * SECOND, 10 * MINUTE, 5 * HOUR))),
         people=rng.choice((1, 2, 4)),
         records=rng.choice((6, 12, 25, 40)),

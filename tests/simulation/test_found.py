@@ -3,7 +3,9 @@
 from typing import Any
 
 from tests.acceptance.lines import audience
-from tests.simulation.audiences import NOISE
+from tests.acceptance.moments import HOUR
+from tests.simulation.audiences import NOISE, VIEWED
+from tests.simulation.oracle import kind_of
 from tests.simulation.process import Process
 from tests.simulation.stage import Stage, plan
 
@@ -27,27 +29,32 @@ class Folders:
         for process in processes:
             self.stage.turns(process)
 
-    def give_each_mail(self) -> None:
+    def give_each_mail(self, event: str = VIEWED) -> None:
         """Events of one new person after another, until there is one for each folder."""
         before = self._mail()
         while not all(now > then for now, then in zip(self._mail(), before, strict=True)):
-            self.stage.event(f"m{self.people}", user=f"u{self.people}")
+            self.stage.event(f"m{self.people}", event, user=f"u{self.people}")
             self.people += 1
             self.turn(self.router)
 
     def _mail(self) -> list[int]:
         return [len(self.stage.kafka.visible("resolved-events", partition)) for partition in range(2)]
 
-    def everybody_makes_noise(self) -> None:
-        """An event that no audience counts, of every person."""
+    def everybody(self, event: str) -> None:
+        """An event of every person that has been there."""
         for person in range(self.people):
-            self.stage.event(f"n{person}", NOISE, user=f"u{person}")
+            self.stage.event(f"{event}{person}", event, user=f"u{person}")
         self.turn(self.router)
 
     def edit(self) -> None:
         """Definitions change, and the router has judged it."""
         self.stage.define(EDIT)
         self.turn(self.router)
+
+    def ticks(self) -> int:
+        """How many there are in the mailbox."""
+        mail = [record for partition in range(2) for record in self.stage.kafka.visible("resolved-events", partition)]
+        return sum(kind_of(record) == "tick" for record in mail)
 
     def lose(self, process: Process) -> None:
         """A folder is thrown out of its group and does not know it yet."""
@@ -74,7 +81,7 @@ def test_a_zombie_that_knows_newer_definitions_changes_no_state() -> None:
     heir, zombie = group.one, group.two
     group.give_each_mail()
     group.turn(heir, zombie)
-    group.everybody_makes_noise()
+    group.everybody(NOISE)
     group.stage.until(zombie, "redis.read")  # it has its mail, and is about to look for new definitions
     group.lose(zombie)
     group.turn(heir, heir)
@@ -117,3 +124,53 @@ def test_a_zombie_whose_name_another_process_has_taken_ends_and_disturbs_nobody(
     assert not zombie.alive
     assert stage.verdict() == []
     assert stage.counts["batches abandoned"] == 0
+
+
+def test_an_heir_reads_the_definitions_that_a_state_has_met() -> None:
+    group = Folders(interval_ms=LOOK_MS)
+    predecessor, heir = group.one, group.two
+    group.give_each_mail()
+    group.turn(predecessor, heir)
+    group.stage.clock.advance_to(group.stage.clock.now_ms() + LOOK_MS)
+    group.turn(heir)  # looks for definitions, and will not look again soon
+    group.edit()
+    group.turn(predecessor, predecessor)  # sweeps; folds its activations
+    group.lose(predecessor)
+    group.everybody(VIEWED)
+    group.turn(heir)
+
+    assert group.stage.verdict() == []
+
+
+def test_a_state_that_was_anothers_meanwhile_is_loaded_again() -> None:
+    """Nothing was due in the one that was remembered, and so every tick was nothing."""
+    group = Folders()
+    owner, other = group.one, group.two
+    group.give_each_mail(NOISE)
+    group.turn(other, owner)
+    group.lose(owner)
+    group.turn(other)
+    group.everybody(VIEWED)
+    group.turn(other)
+    group.lose(other)
+    group.turn(owner)
+
+    assert group.stage.verdict() == []
+
+
+def test_a_zombies_ticks_are_refused() -> None:
+    """They have no records, and so no offsets of their own, by which the group would notice it."""
+    group = Folders()
+    heir, zombie = group.one, group.two
+    group.give_each_mail()
+    group.turn(heir, zombie)
+    group.stage.clock.advance_to(group.stage.clock.now_ms() + HOUR)
+    group.turn(group.router)
+    group.stage.until(zombie, "kafka.begin")
+    group.lose(zombie)
+    group.turn(heir)
+    ticks = group.ticks()
+    group.turn(zombie)
+
+    assert group.ticks() == ticks
+    assert group.stage.verdict() == []
