@@ -2,15 +2,8 @@
 
 import pytest
 
-from tests.conformance.kafka_worlds import (
-    World,
-    announced,
-    nothing_more,
-    polled,
-    read,
-    settle,
-    values,
-)
+from tests.conformance.kafka_steps import announced, nothing_more, polled, read, settle, values
+from tests.conformance.kafka_worlds import World
 from worker.errors import SupersededError, TransactionRefusedError
 from worker.ports import Partition, Producer
 

@@ -116,6 +116,7 @@ class MemoryBroker:
         Raises:
             DependencyError: the offset is not in the log.
         """
+        self.expire_transactions()
         log = self.log(partition)
         if not log.start <= offset <= log.end:
             raise DependencyError(f"{_name(partition)}: offset {offset} is not in the log ({log.start} to {log.end})")

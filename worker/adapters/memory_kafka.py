@@ -66,6 +66,7 @@ class MemoryKafka:
 
     def visible(self, topic: str, partition: int, *, start: int = 0) -> list[Record]:
         """What a reader of committed records sees of a partition from an offset on."""
+        self._broker.expire_transactions()
         log = self._broker.log(Partition(topic, partition))
         records, _ = log.read(max(start, log.start), log.end)
         return records
