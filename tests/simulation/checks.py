@@ -11,8 +11,9 @@ from schemas.ids import coordinates_id
 from tests.acceptance.moments import HOUR, MINUTE
 from tests.simulation.audiences import EDITED, ORDERED, TIMELESS, VIEWED
 from tests.simulation.evidence import Evidence
-from tests.simulation.oracle import Move, replay
+from tests.simulation.oracle import Move
 from tests.simulation.people import Sent
+from tests.simulation.replay import histories, replay
 from worker.identity.rules import Identifier
 from worker.ports import Record
 from worker.profiles.ids import profile_bytes
@@ -125,7 +126,7 @@ def _timeless(moves: list[Move]) -> list[Move]:
 
 def transitions_are_on_time(seen: Evidence) -> Iterator[str]:
     """Where it is promised: as if every timer had fired in its moment, whatever lagged."""
-    if not seen.plan.on_time or seen.edited:
+    if not seen.plan.on_time or seen.plan.merging or seen.edited:
         return
     for name, profile in replay(seen.mailbox, ticks=False).items():
         for key, moves in profile.moves.items():
@@ -141,11 +142,11 @@ def every_event_is_folded_once(seen: Evidence) -> Iterator[str]:
         if state is None:
             yield f"{profile.hex()}: has no state"
             continue
-        for event, right in ((VIEWED, len(expected.views)), (ORDERED, len(expected.orders))):
+        for event, right in ((VIEWED, expected.data.views), (ORDERED, expected.data.orders)):
             found = state.accumulators.get(counters[event], 0)
             if found != right:
                 yield f"{profile.hex()}: has folded {found} of {right} {event}"
-        if set(state.identifiers) != expected.identifiers:
+        if set(state.identifiers) != expected.data.identifiers:
             yield f"{profile.hex()}: has the identifiers {sorted(state.identifiers)}"
     for profile in seen.states.keys() - seen.expected.keys():
         yield f"{profile.hex()}: a state that nothing was sent to"
@@ -159,11 +160,10 @@ def memberships_are_the_evaluation_of_the_data(seen: Evidence) -> Iterator[str]:
     """Everybody has met the newest definitions, and nothing was folded without being evaluated."""
     catalogue = seen.catalogue
     for profile, state in seen.states.items():
-        if state.version != catalogue.version:
+        if state.sealed is None and state.version != catalogue.version:
             yield f"{profile.hex()}: evaluated under {state.version}, in force is {catalogue.version}"
         for audience in catalogue.audiences:
-            anybody = audience.definition.external_id is not None
-            able = anybody or state.eligible(include_anonymous=audience.definition.include_anonymous)
+            able = state.sealed is None and state.eligibility >= audience.eligibility
             if state.member(audience.key) != (able and audience.condition.evaluate(state)[0]):
                 yield f"{profile.hex()} {audience.key}: {state.member(audience.key)} is not what the data says"
         for key in EDITED:
@@ -177,11 +177,11 @@ def edits_that_share_a_leaf_start_warm(seen: Evidence) -> Iterator[str]:
         audience = seen.catalogue.by_key.get(key)
         query = "" if audience is None else str(audience.definition.query)
         for profile, expected in seen.expected.items():
-            known = any(kind == "user_id" for kind, _ in expected.identifiers)
+            known = any(kind == "user_id" for kind, _ in expected.data.identifiers)
             if query.startswith(f"event('{VIEWED}').count() >= "):
-                right = known and len(expected.views) >= int(query.split()[-1])
+                right = known and expected.data.views >= int(query.split()[-1])
             elif query.startswith("trait('plan')"):
-                right = known and expected.plan == query.split("'")[-2]
+                right = known and expected.data.plan[2] == query.split("'")[-2]
             else:
                 continue
             if (state := seen.states.get(profile)) is None or state.member(key) != right:
@@ -210,15 +210,15 @@ def sizes_are_the_members(seen: Evidence) -> Iterator[str]:
 
 
 def both_directions_of_the_graph_agree(seen: Evidence) -> Iterator[str]:
-    """Identifier -> profile -> identifiers; every event is with a profile that one of its identifiers leads to."""
+    """Identifier -> profile -> identifiers; all identifiers of an event lead to its profile, or who has that now."""
     owners: dict[Identifier, bytes] = {}
     for event in seen.archive:
-        identifiers = [Identifier(one["type"], one["id"]) for one in event["external_ids"]]
-        found = {identifier: seen.owner(identifier) for identifier in identifiers}
-        owners.update({identifier: owner for identifier, owner in found.items() if owner is not None})
-        if profile_bytes(event["profile_id"]) not in found.values():
-            yield f"{event['messageId']}: is with {event['profile_id']}, to which nothing of it leads"
-        yield from (f"{identifier} leads nowhere" for identifier, owner in found.items() if owner is None)
+        profile = seen.canonical(profile_bytes(event["profile_id"]))
+        for identifier in [Identifier(one["type"], one["id"]) for one in event["external_ids"]]:
+            owner = seen.owner(identifier)
+            if owner != profile:
+                yield f"{event['messageId']}: is with {profile.hex()}, {identifier} leads to {owner and owner.hex()}"
+            owners[identifier] = profile
     for identifier, owner in owners.items():
         if identifier not in seen.identifiers(owner):
             yield f"{identifier} leads to {owner.hex()}, which does not know it"
@@ -226,6 +226,51 @@ def both_directions_of_the_graph_agree(seen: Evidence) -> Iterator[str]:
         for identifier in seen.identifiers(profile):
             if seen.owner(identifier) != profile:
                 yield f"{profile.hex()} knows {identifier}, which does not lead to it"
+
+
+def merges_are_over_and_told_once(seen: Evidence) -> Iterator[str]:
+    """Who was merged away has no data and no membership, and is told once; nobody waits for another."""
+    told = Counter(child for child, _ in seen.merges)
+    for profile, state in seen.states.items():
+        gone = seen.canonical(profile) != profile
+        if gone != (state.sealed is not None) or gone != (seen.record(profile) is None):
+            yield f"{profile.hex()}: sealed {state.sealed}, in the graph {'merged' if gone else 'alive'}"
+        if told[profile] != gone:
+            yield f"{profile.hex()}: its merge is told {told[profile]} times"
+        if gone and (state.accumulators or state.traits or state.identifiers or state.externals or state.dues):
+            yield f"{profile.hex()}: is merged away and keeps data"
+        if state.awaiting:
+            yield f"{profile.hex()}: waits for {state.awaiting} for ever"
+    for child, _ in seen.merges:
+        if child not in seen.states:
+            yield f"{child.hex()}: was merged, they say, and has no state"
+
+
+def no_merge_is_owed(seen: Evidence) -> Iterator[str]:
+    """No note is left, and nobody is redirected to one that was merged away itself."""
+    for child, at_ms in seen.store.notes(1 << 62, 1 << 30).get():
+        yield f"{child.hex()}: the note of {at_ms} is left"
+    for profile in seen.states:
+        record = seen.record(profile)
+        yield from (f"{merge.child.hex()}: still owed" for merge in (record.merged if record else ()) if merge.open)
+        if seen.canonical(seen.canonical(profile)) != seen.canonical(profile):
+            yield f"{profile.hex()}: is redirected to one that was merged away"
+
+
+def nothing_is_judged_without_its_history(seen: Evidence) -> Iterator[str]:
+    """Where it is promised: no transition that the united history would not have made."""
+    if not (seen.plan.on_time and seen.plan.one_input):
+        return
+    sent = {sent.message_id: number for number, (sent, _) in reversed(list(enumerate(seen.schedule.sent)))}
+    own = {coordinates_id(*record[:3]): number for number, (_, record) in enumerate(seen.schedule.sent)}
+    order = {**own, **{name: number for name, number in sent.items() if name is not None}}
+    archive = sorted(seen.archive, key=lambda event: order[event["messageId"]])
+    whole = histories(archive)
+    for profile, expected in seen.expected.items():
+        for judged in expected.judged:
+            last = max(judged, key=lambda name: order[name], default=None)
+            if last is not None and (missing := whole[last] - judged):
+                yield f"{profile.hex()}: judged at {last} without {sorted(missing)}"
 
 
 CHECKS: tuple[Check, ...] = (
@@ -244,6 +289,9 @@ CHECKS: tuple[Check, ...] = (
     kept_outputs_are_trimmed,
     sizes_are_the_members,
     both_directions_of_the_graph_agree,
+    merges_are_over_and_told_once,
+    no_merge_is_owed,
+    nothing_is_judged_without_its_history,
 )
 
 

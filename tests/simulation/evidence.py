@@ -9,14 +9,14 @@ from typing import Any, NamedTuple
 from consumers import catalog
 from schemas.codec import AvroDecoder
 from tests.acceptance.moments import ms
-from tests.simulation import oracle
 from tests.simulation.audiences import STANDING
-from tests.simulation.oracle import Move
+from tests.simulation.oracle import Move, Profile
+from tests.simulation.replay import kind_of, replay
 from tests.simulation.schedule import Schedule
 from worker.audiences.catalogue import Catalogue
 from worker.engine.control import Book, Control, read_book
-from worker.identity.graph import decode_record, identifier_key, profile_key
-from worker.identity.rules import Identifier
+from worker.identity.graph import ProfileRecord, decode_record, identifier_key, profile_key, redirect_key
+from worker.identity.rules import Caps, Identifier
 from worker.ports import SCAN_START, Partition, PendingOutputs, Record
 from worker.profiles.codec import decode
 from worker.profiles.ids import profile_bytes
@@ -55,7 +55,7 @@ class Evidence:
     @cached_property
     def archive(self) -> list[dict[str, Any]]:
         """The accepted events."""
-        return [json.loads(record.value or b"") for record in self.mailbox if oracle.kind_of(record) == "event"]
+        return [json.loads(record.value or b"") for record in self.mailbox if kind_of(record) == "event"]
 
     @cached_property
     def changes(self) -> list[Change]:
@@ -68,6 +68,12 @@ class Evidence:
         for change in self.changes:
             found[change.profile, change.key].append(change.move)
         return found
+
+    @cached_property
+    def merges(self) -> list[tuple[bytes, bytes]]:
+        """(child, parent) of each record of ``profile-merges``."""
+        values = [json.loads(record.value or b"") for record in self._read("profile-merges", 1)]
+        return [(profile_bytes(value["child"]), profile_bytes(value["parent"])) for value in values]
 
     @cached_property
     def refused(self) -> list[tuple[str, int, int]]:
@@ -91,9 +97,9 @@ class Evidence:
         return {slot: self.store.load_pending(slot, 0, 1 << 62).get() for slot in range(STATE_SLOTS)}
 
     @cached_property
-    def expected(self) -> dict[bytes, oracle.Profile]:
+    def expected(self) -> dict[bytes, Profile]:
         """What the oracle makes of the mailbox."""
-        return {profile_bytes(name): profile for name, profile in oracle.replay(self.mailbox).items()}
+        return {profile_bytes(name): profile for name, profile in replay(self.mailbox).items()}
 
     @cached_property
     def book(self) -> Book:
@@ -102,7 +108,7 @@ class Evidence:
     @cached_property
     def catalogue(self) -> Catalogue:
         """The definitions in force."""
-        documents = catalog.documents(AvroDecoder())
+        documents = catalog.documents(AvroDecoder(), Caps())
         control = Control(self.store, documents, topic=catalog.DEFINITIONS_TOPIC, interval_ms=0)
         control.refresh()
         return control.catalogue
@@ -122,14 +128,24 @@ class Evidence:
                     found[partition] = records[-1].offset + 1 - reached
         return found
 
+    def canonical(self, profile: bytes) -> bytes:
+        """Who has a profile now: itself, or the one that it was merged into."""
+        (redirect,) = self.store.read([redirect_key(profile)]).get()
+        return redirect or profile
+
+    def record(self, profile: bytes) -> ProfileRecord | None:
+        """What the graph says of a profile; None when it does not live."""
+        (blob,) = self.store.read([profile_key(profile)]).get()
+        return None if blob is None else decode_record(blob)
+
     def owner(self, identifier: Identifier) -> bytes | None:
         """The profile that an identifier leads to."""
         return self.store.read([identifier_key(identifier)]).get()[0]
 
     def identifiers(self, profile: bytes) -> Sequence[Identifier]:
         """What the graph says that a profile is known by."""
-        (blob,) = self.store.read([profile_key(profile)]).get()
-        return [] if blob is None else [Identifier(one.type, one.value) for one in decode_record(blob).identifiers]
+        record = self.record(profile)
+        return [] if record is None else [Identifier(one.type, one.value) for one in record.identifiers]
 
 
 def _change(record: Record) -> Change:

@@ -11,6 +11,8 @@ from tests.simulation.plan import Plan
 
 TRACKING, PASSTHROUGH = "tracking-events", "passthrough-events"
 DUPLICATES, BAD = 0.15, 0.08
+ANONYMOUS = 2
+"""A third of the people never says who they are; one always does, and one now and then."""
 LATENESS_MS = (0, 0, 0, 10 * SECOND, 45 * SECOND, 2 * HOUR)
 DELAYS_MS = (0, 0, 0, 10 * SECOND, MINUTE, HOUR, -30 * SECOND, -HOUR)
 """How old a record is when it is appended, by its own timestamp; negative: from a clock that is ahead."""
@@ -71,6 +73,8 @@ class People:
 
     def _place(self) -> tuple[str, int]:
         """Any topic takes any record: each is read by its own shape."""
+        if self.plan.one_input:
+            return TRACKING, 0
         if self.rng.random() < 0.15:
             return PASSTHROUGH, 0
         return TRACKING, self.rng.randrange(self.plan.tracking_partitions)
@@ -80,16 +84,21 @@ class People:
         rng = self.rng
         return {**self._what(), **self._who(), "timestamp": iso(at_ms - 1 - rng.choice(LATENESS_MS))}
 
-    def _who(self) -> dict[str, str]:
-        person = self.rng.randrange(self.plan.people)
-        ids = {"userId": f"u{person}", "anonymousId": f"a{person}"}
-        chosen = self.rng.random()
-        if chosen < 0.3:
-            del ids["userId"]
-        elif chosen < 0.6:
-            del ids["anonymousId"]
-        elif chosen < 0.65:
-            ids["anonymousId"] = f"a{self.rng.randrange(self.plan.people)}"  # a device that several people use
+    def _who(self) -> dict[str, Any]:
+        """Where profiles must not merge a person is known by one identifier at least in all events, or in none."""
+        rng, person = self.rng, self.rng.randrange(self.plan.people)
+        ids: dict[str, Any] = {"userId": f"u{person}", "anonymousId": f"a{person}"}
+        if not self.plan.merging:
+            if rng.random() < 0.5 or person % 3 == ANONYMOUS:
+                del ids[("anonymousId", "userId", "userId")[person % 3]]
+            return ids
+        chosen = rng.random()
+        if chosen < 0.6:
+            del ids["userId" if chosen < 0.35 else "anonymousId"]
+        elif chosen < 0.75:
+            ids["anonymousId"] = f"a{rng.randrange(self.plan.people)}"  # a device that several people use
+        if rng.random() < 0.3:
+            ids["context"] = {"traits": {"crossDomainId": f"x{rng.randrange(self.plan.people)}"}}
         return ids
 
     def _what(self) -> dict[str, Any]:
@@ -105,9 +114,12 @@ class People:
 
     def _passthrough(self) -> dict[str, Any]:
         rng = self.rng
+        person = rng.randrange(self.plan.people)
+        if not self.plan.merging:
+            person -= person % 3  # one whose user_id is known from the first event on
         return {
             "type": "passthrough",
             "action": rng.choice(("qualify", "disqualify")),
-            "identifiers": {"user_id": f"u{rng.randrange(self.plan.people)}"},
+            "identifiers": {"user_id": f"u{person}"},
             "data": {"audience_id": rng.choice((SEGMENT, UNDEFINED_SEGMENT)), "ts": rng.randrange(100)},
         }

@@ -40,7 +40,10 @@ class Plan:
     """``roles``: of each replica. ``skews_ms``: of each replica's clock; ``store_skew_ms``: of Redis'.
 
     ``on_time``: timestamps are in order, clocks within the margin and exits held, so that the times of transitions are
-    promised too. ``edits``: definitions change in the middle. ``paces_ms``: by how much time moves on at once.
+    promised too. ``edits``: so often definitions change in the middle. ``merging``: people come under several
+    identifiers, which turn out to be one person's; at most ``merges_max`` profiles in one. ``one_input``: everything
+    comes in one partition, so that no profile is judged without a history that belongs to it. ``paces_ms``: by how
+    much time moves on at once.
     """
 
     seed: int
@@ -58,6 +61,9 @@ class Plan:
     store_skew_ms: int
     on_time: bool
     edits: int
+    merging: bool
+    merges_max: int
+    one_input: bool
     paces_ms: tuple[int, ...]
     people: int
     records: int
@@ -88,6 +94,9 @@ def draw(seed: int) -> Plan:
         store_skew_ms=rng.randint(-skew_ms, skew_ms),
         on_time=on_time,
         edits=0 if rng.random() < 0.65 else rng.randint(1, 6),
+        merging=rng.random() < 0.5,
+        merges_max=rng.choice((1, 100, 100, 100)),
+        one_input=rng.random() < 0.3,
         paces_ms=rng.choice(((2, 20, 200), (200, 2 * SECOND, 20 * SECOND), (20 * SECOND, 10 * MINUTE, 5 * HOUR))),
         people=rng.choice((1, 2, 4)),
         records=rng.choice((6, 12, 25, 40)),

@@ -19,6 +19,7 @@ from worker.clock import Clock, VirtualClock
 from worker.engine.control import Control
 from worker.engine.loop import Loop
 from worker.errors import DependencyError, StateConflictError, SupersededError
+from worker.identity.rules import Caps
 from worker.ports import Partition, Store
 
 SMALL_CALLS = {"redis.due": 0.05, "kafka.produce": 0.3}
@@ -151,7 +152,7 @@ class Process:
 
     def _read_definitions(self) -> None:
         """As ``audience-worker run`` does before its first turn."""
-        documents = catalog.documents(AvroDecoder())
+        documents = catalog.documents(AvroDecoder(), Caps(merges_max=self._around.plan.merges_max))
         control = Control(self._store, documents, topic=catalog.DEFINITIONS_TOPIC, interval_ms=0)
         control.refresh()
         control.judge(self._around.kafka.visible(catalog.DEFINITIONS_TOPIC, 0, start=control.book.judged))
@@ -186,4 +187,5 @@ def _options(plan: Plan) -> Options:
         definitions_interval_ms=plan.interval_ms,
         clock_margin_ms=plan.clock_margin_ms,
         hold_max_ms=plan.hold_max_ms,
+        identity_caps=Caps(merges_max=plan.merges_max),
     )

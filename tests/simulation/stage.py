@@ -1,5 +1,6 @@
 """Schedules that are written by hand: who runs, how far, and what happens in between."""
 
+import json
 from dataclasses import replace
 
 from tests.simulation.checks import violations
@@ -29,6 +30,9 @@ def plan(**changes: object) -> Plan:
         store_skew_ms=0,
         on_time=False,
         edits=0,
+        merging=False,
+        merges_max=100,
+        one_input=True,
         people=1,
         records=0,
         backlog=False,
@@ -39,10 +43,20 @@ def plan(**changes: object) -> Plan:
 class Stage(Schedule):
     """A cluster on which nothing happens by itself."""
 
-    def event(self, message_id: str, event: str = "Viewed", *, user: str = "u0") -> None:
-        """A track call arrives in the first input partition."""
-        value = f'{{"type": "track", "messageId": "{message_id}", "event": "{event}", "userId": "{user}"}}'
-        self.arrive(Sent("tracking-events", 0, value.encode(), self.clock.now_ms(), message_id, good=True))
+    def event(
+        self,
+        message_id: str,
+        event: str = "Viewed",
+        *,
+        user: str | None = "u0",
+        anonymous: str | None = None,
+        partition: int = 0,
+    ) -> None:
+        """A track call arrives."""
+        ids = {"userId": user, "anonymousId": anonymous}
+        call = {"type": "track", "messageId": message_id, "event": event, **{k: v for k, v in ids.items() if v}}
+        value = json.dumps(call).encode()
+        self.arrive(Sent("tracking-events", partition, value, self.clock.now_ms(), message_id, good=True))
 
     def until(self, process: Process, call: str, times: int = 1) -> None:
         """Run a process until it is about to make a call, for so many times."""

@@ -3,9 +3,9 @@
 from dataclasses import replace
 
 from tests.acceptance.moments import SECOND
-from tests.simulation import oracle
 from tests.simulation.audiences import LATELY_MS
 from tests.simulation.plan import BOTH, CALM, draw
+from tests.simulation.replay import kind_of
 from tests.simulation.run import run_plan
 from tests.simulation.schedule import START_MS
 from tests.simulation.stage import Stage, plan
@@ -33,7 +33,7 @@ def test_a_tick_that_comes_too_early_is_nothing() -> None:
             stage.turns(replica)
     stage.clock.advance_to(START_MS + LATELY_MS + SECOND)
     stage.turns(replica, 2)  # folds the second event and ticks for the first; folds the tick
-    assert [oracle.kind_of(record) for record in stage.kafka.visible("resolved-events", 0)].count("tick") == 1
+    assert [kind_of(record) for record in stage.kafka.visible("resolved-events", 0)].count("tick") == 1
     stage.event("last")
 
     assert stage.verdict() == []

@@ -3,10 +3,10 @@
 from typing import Any
 
 from tests.acceptance.lines import audience
-from tests.acceptance.moments import HOUR
+from tests.acceptance.moments import HOUR, SECOND
 from tests.simulation.audiences import NOISE, VIEWED
-from tests.simulation.oracle import kind_of
 from tests.simulation.process import Process
+from tests.simulation.replay import kind_of
 from tests.simulation.stage import Stage, plan
 
 EDIT = ("audience:edited_1", audience("edited_1", "event('Viewed').count() >= 1"))
@@ -174,3 +174,26 @@ def test_a_zombies_ticks_are_refused() -> None:
 
     assert group.ticks() == ticks
     assert group.stage.verdict() == []
+
+
+def test_a_profile_may_be_merged_away_before_anything_has_been_sent_to_it() -> None:
+    """The router that has made it is slow. The worker died of the seal, and every other one after it."""
+    stage = Stage(
+        plan(roles=(("route",), ("route",), ("fold",)), skews_ms=(0, 0, 0), tracking_partitions=3, merging=True)
+    )
+    slow, quick, folder = (stage.start(replica) for replica in range(3))
+    for _ in range(12):
+        for process in (slow, quick, folder):
+            stage.turns(process)
+    stage.event("m1", user="u", partition=2)
+    stage.turns(quick)
+    stage.clock.advance_to(stage.clock.now_ms() + SECOND)
+    stage.event("m2", user=None, anonymous="a", partition=0)
+    stage.until(slow, "kafka.begin")  # the profile is in the graph, its event is not in the mailbox
+    stage.event("m3", user="u", anonymous="a", partition=2)
+    stage.turns(quick)
+    stage.turns(folder, 2)
+    stage.turns(slow)
+
+    assert stage.verdict() == []
+    assert len(stage.kafka.visible("profile-merges", 0)) == 1

@@ -158,13 +158,13 @@ class RedisStore:
         return SentReply(self._node(self._identity).send(*commands), lambda values: values != [0])
 
     def members(self, key: bytes) -> SentReply[list[bytes]]:
-        return SentReply(self._node(self._identity).send((b"SMEMBERS", self._identity + key)), _first)
+        return SentReply(self._node(self._identity).send((b"SMEMBERS", self._identity + key)), replies.first)
 
     def notes(self, until_ms: int, limit: int) -> SentReply[list[tuple[bytes, int]]]:
         answer = self._node(self._notes).send(
             (b"ZRANGEBYSCORE", self._notes, b"-inf", until_ms, b"WITHSCORES", b"LIMIT", 0, limit)
         )
-        return SentReply(answer, _scored)
+        return SentReply(answer, replies.scored)
 
     def load(self, slot: int, profiles: Sequence[bytes]) -> SentReply[list[bytes | None]]:
         return self._mget(self._slot(slot), profiles)
