@@ -4,6 +4,7 @@ from tests.mutants.mutant import Edit, Mutant, mutant
 
 FOLD = "worker/engine/fold.py"
 STEP = "worker/engine/step.py"
+JUDGE = "worker/engine/judge.py"
 LOOP = "worker/engine/loop.py"
 SWEEP = "worker/engine/sweep.py"
 TIMERS = "worker/engine/timers.py"
@@ -107,7 +108,7 @@ MUTANTS: tuple[Mutant, ...] = (
     mutant(
         "tick-without-firing-all",
         "what is due fires each at its own time, until nothing is",
-        STEP,
+        JUDGE,
         "    while (due := state.due_ms) is not None and due <= until_ms:\n        state.time_ms = max(state.time_ms, due)",
         "    if (due := state.due_ms) is not None and due <= until_ms:\n        due = until_ms\n"
         "        state.time_ms = max(state.time_ms, until_ms)",
@@ -116,7 +117,7 @@ MUTANTS: tuple[Mutant, ...] = (
         "event-before-its-timers",
         "what was due before a record fires first",
         STEP,
-        "    transitions = _fire(state, catalogue, now_ms - 1) or []\n    state.time_ms = now_ms\n    return transitions",
+        "    transitions = fire(state, catalogue, now_ms - 1) or []\n    state.time_ms = now_ms\n    return transitions",
         "    transitions: list[Transition] = []\n    state.time_ms = now_ms\n    return transitions",
     ),
     mutant(
@@ -130,7 +131,7 @@ MUTANTS: tuple[Mutant, ...] = (
         "from-the-future",
         "a producer's wrong clock leads no profile into the future",
         "consumers/mailbox.py",
-        "        self.at_ms = min(event.at, record.timestamp_ms)\n",
+        "        self.at_ms = min(event.at, appended_ms)\n",
         "        self.at_ms = event.at\n",
     ),
     mutant(
@@ -197,9 +198,9 @@ MUTANTS: tuple[Mutant, ...] = (
     mutant(
         "edit-keeps-members",
         "who is in an audience that is gone leaves it",
-        STEP,
-        '    exits = [Transition(key, state.transit(key, state.time_ms), state.time_ms, "definition") for key in gone]\n',
-        '    exits = [Transition(key, state.transit(key, state.time_ms), state.time_ms, "definition") for key in gone[:0]]\n',
+        JUDGE,
+        "if state.member(key) and not _wanted_key(state, catalogue, key)]",
+        "if not state.member(key) and not _wanted_key(state, catalogue, key)]",
     ),
     Mutant(
         "zombies-ticks",

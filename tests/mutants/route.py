@@ -41,8 +41,8 @@ MUTANTS: tuple[Mutant, ...] = (
         "claims-forgotten-early",
         "a claim is kept as long as any input may still bring its duplicate",
         ROUTE,
-        "reached_ms = min(self._progress.smallest_ms, *(claim.timestamp_ms for claim in claims))",
-        "reached_ms = max(claim.timestamp_ms for claim in claims)",
+        "reached_ms = min(self._progress.smallest_ms, *[record[3] for record, _ in batch.accepted])",
+        "reached_ms = max([record[3] for record, _ in batch.accepted])",
     ),
     mutant(
         "duplicates-pass",
@@ -90,7 +90,8 @@ MUTANTS: tuple[Mutant, ...] = (
                 LOOP,
                 "        own = self._own_records()\n        report = None\n",
                 "        if self._routing is not None:\n"
-                "            self._routing.progress.publish(self._routing.source, inputs.records, polled_ms)\n"
+                "            reached_ms = {r[:2]: r.timestamp_ms for r in inputs.records}\n"
+                "            self._routing.progress.publish(self._routing.source, reached_ms, polled_ms)\n"
                 "        own = self._own_records()\n        report = None\n",
             ),
         ),
@@ -99,8 +100,8 @@ MUTANTS: tuple[Mutant, ...] = (
         "progress-by-the-clock",
         "a partition has come as far as its last record, not as the clock",
         PROGRESS,
-        "self._reached[Partition(record.topic, record.partition)] = min(record.timestamp_ms, polled_ms)",
-        "self._reached[Partition(record.topic, record.partition)] = polled_ms",
+        "self._reached[partition] = min(at_ms, polled_ms)",
+        "self._reached[partition] = polled_ms",
     ),
     mutant(
         "progress-without-margin",
