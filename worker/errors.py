@@ -28,6 +28,10 @@ class TransactionRefusedError(DependencyError):
     """Kafka refused, aborted or left in doubt a transaction; the producer must not be used again."""
 
 
+class SupersededError(AudienceWorkerError):
+    """Another process has taken this one's name. It must end: each new attempt would stop the other one's work."""
+
+
 class InputError(AudienceWorkerError):
     """A user's mistake: settings, definitions, arguments or input lines. ``faults`` has one line for each."""
 

@@ -15,7 +15,7 @@ from confluent_kafka import OFFSET_END, Consumer, KafkaError, KafkaException, Me
 from worker.adapters.kafka_admin import KafkaAdmin
 from worker.adapters.kafka_client import CLIENT_LOG, Properties, configuring, merged, one_line
 from worker.adapters.kafka_offsets import ANSWER_TIMEOUT_S, by_partition, stable_offsets
-from worker.errors import DependencyError
+from worker.errors import DependencyError, SupersededError
 from worker.ports import Partition, Poll, Record
 
 DEFAULTS: Properties = {
@@ -110,6 +110,7 @@ class KafkaSource:
         Raises:
             DependencyError: the group or the log is not as it was, or nobody answers; the next poll begins at the
                 committed offsets.
+            SupersededError: another consumer has taken this one's name.
         """
         if self._in_doubt:
             self.rewind()
@@ -172,14 +173,20 @@ class KafkaSource:
                 self._ends[partition] = int(message.offset() or 0)
         elif error.code() == KafkaError._AUTO_OFFSET_RESET:  # noqa: SLF001
             raise self._doubt(f"{where}: offset {message.offset()} is gone from the log ({one_line(error)})")
+        elif error.code() == KafkaError._FATAL:  # noqa: SLF001 - `fatal()` is false of an error that comes as a message
+            self._in_doubt, self._fatal = True, one_line(error)
+            raise self._superseded(self._fatal)
         else:
-            if error.fatal():
-                self._fatal = one_line(error)
             raise self._doubt(f"{where}: {one_line(error)}" if message.topic() else one_line(error))
 
     def _doubt(self, reason: str) -> DependencyError:
         self._in_doubt = True
         return DependencyError(f"Kafka: {reason}")
+
+    @staticmethod
+    def _superseded(reason: str) -> SupersededError:
+        """A consumer is told to stop for one reason only: its static name is another's now (KIP-345)."""
+        return SupersededError(f"Kafka: this consumer cannot go on: {reason}")
 
     # Rebalances: called in the middle of a poll.
 
@@ -248,12 +255,12 @@ class KafkaSource:
         """See ``Source.rewind``.
 
         Raises:
-            DependencyError: the committed offsets are not stable yet, nobody answers, or another consumer has
-                taken this one's name: then only a new process, or the end of that one, helps.
+            DependencyError: the committed offsets are not stable yet, or nobody answers.
+            SupersededError: another consumer has taken this one's name.
         """
         self._in_doubt = self._changed = True
         if self._fatal is not None:
-            raise DependencyError(f"Kafka: this consumer cannot go on: {self._fatal}")
+            raise self._superseded(self._fatal)
         places = stable_offsets(self._consumer, self._positions)
         try:
             for place in places:

@@ -1,6 +1,7 @@
 """The command line: finds the command, and turns what goes wrong into a message and an exit code.
 
-Exit codes: 0 done, 1 the input is wrong, 2 usage, 3 a dependency is unreachable, 130 interrupted.
+Exit codes: 0 done, 1 the input is wrong, 2 usage, 3 a dependency is unreachable (or another process has taken this
+one's name), 130 interrupted.
 
 A command is a module of this package with ``register(app)``, which adds it to the application. Modules are
 imported when they are asked for, so that ``lint`` does not wait for the Kafka client to load.
@@ -15,7 +16,7 @@ from typing import Annotated
 
 import typer
 
-from worker.errors import DependencyError, InputError, UsageError
+from worker.errors import DependencyError, InputError, SupersededError, UsageError
 
 PROGRAM = "audience-worker"
 EXIT_INPUT = 1
@@ -68,7 +69,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         sys.exit(_report(error.faults, EXIT_INPUT))
     except UsageError as error:
         sys.exit(_report([str(error)], EXIT_USAGE))
-    except DependencyError as error:
+    except (DependencyError, SupersededError) as error:
         sys.exit(_report([str(error) or type(error).__name__], EXIT_DEPENDENCY))
 
 

@@ -72,6 +72,7 @@ class Replica:
         """Turn until told to stop; the batch at hand is finished first.
 
         Raises:
+            SupersededError: another process has our name.
             InvariantError: our own bug. Nothing of the batch at hand has been committed.
         """
         pause_s = FIRST_PAUSE_S

@@ -38,6 +38,7 @@ def seal(state: ProfileState, mail: Sealing, catalogue: Catalogue) -> Step:
     already = state.sealed is not None
     transitions: list[Transition] = []
     answer = Absorb(parent, mail.at_ms, child, mail.token, mail.message_id)
+    state.applied = mail.offset  # before it is encoded: nothing else may have been folded into it yet
     if not already:
         transitions = [] if state.awaiting else (fire(state, catalogue, mail.at_ms) or [])
         state.time_ms = max(state.time_ms, mail.at_ms)
@@ -46,7 +47,6 @@ def seal(state: ProfileState, mail: Sealing, catalogue: Catalogue) -> Step:
         answer = structs.replace(answer, data=encode(state), version=state.version, awaiting=awaiting)
         empty(state)
         state.sealed = Sealed(mail.offset, mail.parent)
-    state.applied = mail.offset
     return Step(
         changed=True,
         transitions=transitions,

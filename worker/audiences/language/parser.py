@@ -1,7 +1,7 @@
 """From the text of a query to its tree."""
 
 from collections.abc import Iterator
-from functools import cache
+from functools import cache, lru_cache
 from threading import Lock
 from typing import cast
 
@@ -27,6 +27,7 @@ _SEPARATORS = frozenset({"_AND", "_OR", "COMMA"})
 _LOCK = Lock()
 
 
+@lru_cache(maxsize=4_096)  # a definition is judged beside all the others: without this, n of them are n² parses
 def parse(text: str) -> tree.Query:
     """Parse a query of an audience or of a computed trait; what it may mean is for ``types.check``.
 
