@@ -45,6 +45,15 @@ class Contestant:
     def input(self) -> str:
         return self.groups[0][1]
 
+    @property
+    def has_metrics(self) -> bool:
+        """Whether ``endpoints`` can ask it."""
+        return "AW_HTTP_PORT" in self.settings
+
+    def topic(self, name: str) -> str:
+        """A topic of the worker by its name without the prefix."""
+        return f"{self.run}-{name}"
+
     def start(self) -> Process:
         return Process(self.command, settings=self.settings, folder=self.folder)
 
