@@ -1,5 +1,6 @@
 """The broker as the harness uses it: topics, backlogs, committed offsets and a reader of what is there."""
 
+import sys
 import threading
 import time
 from collections.abc import Iterable, Mapping, Sequence
@@ -179,15 +180,16 @@ def fill(cluster: Cluster, topic: str, events: Iterable[Event]) -> None:
 class Reader:
     """Collects what becomes readable (read_committed) in a topic, with the time at which it did.
 
-    ``skip``: leave out what is there already.
+    ``skip``: leave out what is there already. ``value_bytes_max``: read larger values, but do not keep them.
     """
 
-    def __init__(self, cluster: Cluster, topic: str, *, skip: bool = False) -> None:
+    def __init__(self, cluster: Cluster, topic: str, *, skip: bool = False, value_bytes_max: int | None = None) -> None:
         self._consumer = _committed_reader(cluster.servers, {})
         places = cluster.partitions(topic)
         for place in places:
             place.offset = self._end(place) if skip else OFFSET_BEGINNING
         self._consumer.assign(places)
+        self._value_bytes_max = sys.maxsize if value_bytes_max is None else value_bytes_max
         self._received: list[Received] = []
         self._stopped = threading.Event()
         self._thread = threading.Thread(target=self._read, daemon=True)
@@ -236,6 +238,7 @@ class Reader:
                 Received(now_s, value)
                 for message in messages
                 if message.error() is None and (value := message.value()) is not None
+                if len(value) <= self._value_bytes_max
             ]
 
 
