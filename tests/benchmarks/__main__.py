@@ -101,7 +101,7 @@ class Bench:
         try:
             return self._run(contestant, job)
         finally:
-            Store(self._redis_url, space=contestant.run).free_identity()
+            Store(self._redis_url, space=contestant.space).free_identity()
 
     def _run_quix(self) -> list[reference_job.Outcome]:
         """Nothing when the engine cannot be installed here: the rest of the table is still worth having."""

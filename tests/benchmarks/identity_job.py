@@ -1,7 +1,5 @@
 """Table D: what identity resolution costs, in the router, in Redis, and for everybody else."""
 
-import itertools
-import time
 from dataclasses import dataclass
 
 from tests.benchmarks import identity_resolution, identity_traffic, identity_turns
@@ -9,8 +7,7 @@ from tests.benchmarks.cluster import Cluster
 from tests.benchmarks.identity_resolution import Cost, Memory
 from tests.benchmarks.identity_traffic import Traffic
 from tests.benchmarks.identity_turns import Turns
-
-_numbers = itertools.count(1)
+from tests.benchmarks.store import draw_space
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,17 +37,12 @@ class Outcome:
 
 def weigh(redis_url: str, sizes: Sizes) -> Memory:
     """The graph's memory, which is the same in every run."""
-    return identity_resolution.memory(redis_url, space=_space(), profiles=sizes.profiles)
+    return identity_resolution.memory(redis_url, space=draw_space(), profiles=sizes.profiles)
 
 
 def run(cluster: Cluster, *, redis_url: str, sizes: Sizes) -> Outcome:
     return Outcome(
-        costs=identity_resolution.costs(redis_url, space=_space(), events=sizes.events),
-        turns=identity_turns.measure(redis_url, space=_space(), merges=sizes.merges),
+        costs=identity_resolution.costs(redis_url, space=draw_space(), events=sizes.events),
+        turns=identity_turns.measure(redis_url, space=draw_space(), merges=sizes.merges),
         traffic=identity_traffic.run(cluster, redis_url=redis_url, seconds=sizes.traffic_s),
     )
-
-
-def _space() -> str:
-    """A name that no other run has."""
-    return f"bench{int(time.time())}identity{next(_numbers)}"

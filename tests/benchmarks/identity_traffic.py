@@ -59,7 +59,7 @@ def run(cluster: Cluster, *, redis_url: str, seconds: int) -> Traffic:
             endpoints.wait_until_ready(contestant, process)
             return _run(process, contestant, cluster, redis_url=redis_url, seconds=seconds)
     finally:
-        Store(redis_url, space=contestant.run).free_identity()
+        Store(redis_url, space=contestant.space).free_identity()
 
 
 def _definitions() -> str:
@@ -121,7 +121,7 @@ class _LiveTraffic:
 
 def _write_pairs(contestant: Contestant, redis_url: str, count: int) -> list[Pair]:
     now_ms = int(time.time() * 1000)
-    with open_space(redis_url, contestant.run) as store:
+    with open_space(redis_url, contestant.space) as store:
         catalogue = catalogue_of(store)
         return [write_pair(store, catalogue, f"pair-{number}", now_ms=now_ms) for number in range(count)]
 

@@ -1,7 +1,6 @@
 """The rows of table D measure what they say, held in small over a real Redis."""
 
 from contextlib import closing
-from uuid import uuid4
 
 import pytest
 from redis import Redis
@@ -10,6 +9,7 @@ from consumers.definitions import interpret
 from tests.benchmarks import identity_resolution, identity_turns
 from tests.benchmarks.big_profiles import DEFINITIONS, IDENTIFIERS, STATE_BYTES, write_pair
 from tests.benchmarks.identity_resolution import CACHED, COLD, CREATED, EXTENDED, MERGED
+from tests.benchmarks.store import draw_space
 from worker.adapters.memory_store import MemoryStore
 from worker.audiences.catalogue import build
 from worker.cli.definition_files import documents_of
@@ -34,7 +34,7 @@ CATALOGUE = build([one for one in INTERPRETED if not isinstance(one, Rules)], ve
 
 @pytest.fixture
 def space() -> str:
-    return f"rows{uuid4().hex}"
+    return draw_space()
 
 
 def test_only_what_the_cache_cannot_answer_is_asked_and_only_two_profiles_are_merged(

@@ -87,7 +87,7 @@ def run(cluster: Cluster, *, redis_url: str, stream: Stream, soak: bool) -> Outc
         definitions=DEFINITIONS.read_text(encoding="utf-8"),
         settings={"AW_DEDUP_EXPECTED_IDS_PER_DAY": str(stream.ids)},
     )
-    store = Store(redis_url, space=contestant.run)
+    store = Store(redis_url, space=contestant.space)
     rss_start_mb, introduced = _introduce(contestant, cluster, stream)
     fill(cluster, contestant.input, stream.backlog)
     load = os.getloadavg()[0]
