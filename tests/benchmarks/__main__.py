@@ -1,6 +1,6 @@
 """``make bench``: run the benchmarks over a real Kafka and Redis, print the tables, write them to the docs.
 
-python -m tests.benchmarks [--repeats N] [--only reference wide silence] [--soak] [--no-page]
+python -m tests.benchmarks [--repeats N] [--only reference wide silence identity] [--soak] [--quick] [--no-page]
 """
 
 import argparse
@@ -10,13 +10,14 @@ import sys
 from collections.abc import Callable
 
 from tests import services
-from tests.benchmarks import contestants, machine, reference_job, report, silence, wide_job
+from tests.benchmarks import contestants, identity_job, machine, reference_job, report, silence, wide_job
 from tests.benchmarks.cluster import Cluster
 from tests.benchmarks.contestants import Contestant
 from tests.benchmarks.expected import transitions
+from tests.benchmarks.identity_report import identity_section
 from tests.benchmarks.store import Store
 
-TABLES = ("reference", "wide", "silence")
+TABLES = ("reference", "wide", "silence", "identity")
 # What the reference stream is known to hold. Other counts: the generator or the oracle has changed.
 REFERENCE_ENTRIES = 3_698
 REFERENCE_EXITS = 1_274
@@ -27,11 +28,14 @@ Job = Callable[[Contestant, Cluster, reference_job.Stream], reference_job.Outcom
 class Bench:
     """The servers, and what is run on them; results are collected as sections of the report."""
 
-    def __init__(self, cluster: Cluster, *, redis_url: str, repeats: int, soak: bool) -> None:
+    def __init__(
+        self, cluster: Cluster, *, redis_url: str, repeats: int, soak: bool, identity: identity_job.Sizes
+    ) -> None:
         self._cluster = cluster
         self._redis_url = redis_url
         self._repeats = repeats
         self._soak = soak
+        self._identity = identity
         self._stream = reference_job.make_stream()
         self._floor: list[reference_job.Outcome] = []
         _check_stream(self._stream)
@@ -78,6 +82,17 @@ class Bench:
             self._cluster.delete_all_of("bench")
         return report.silence_section(outcomes)
 
+    def identity(self) -> str:
+        """Table D. The graph is weighed once: its memory does not depend on how busy the machine is."""
+        _say(f"weighing {self._identity.profiles:,} profiles")
+        memory = identity_job.weigh(self._redis_url, self._identity)
+        outcomes = []
+        for number in range(self._repeats):
+            _say(f"identity, run {number + 1}")
+            outcomes.append(identity_job.run(self._cluster, redis_url=self._redis_url, sizes=self._identity))
+            self._cluster.delete_all_of("bench")
+        return identity_section(outcomes, memory)
+
     def _run_floor(self) -> reference_job.Outcome:
         return self._run(contestants.floor(self._cluster), reference_job.drain_only)
 
@@ -86,7 +101,7 @@ class Bench:
         try:
             return self._run(contestant, job)
         finally:
-            Store(self._redis_url, space=contestant.run).free_identity()
+            Store(self._redis_url, space=contestant.space).free_identity()
 
     def _run_quix(self) -> list[reference_job.Outcome]:
         """Nothing when the engine cannot be installed here: the rest of the table is still worth having."""
@@ -111,7 +126,13 @@ def main() -> int:
     shutil.rmtree(contestants.SCRATCH / "runs", ignore_errors=True)
     with services.kafka_server() as servers, services.redis_server() as redis_url:
         sections = [report.machine_section(machine.describe(redis_version=Store(redis_url, space="").version()))]
-        bench = Bench(Cluster(servers), redis_url=redis_url, repeats=arguments.repeats, soak=arguments.soak)
+        bench = Bench(
+            Cluster(servers),
+            redis_url=redis_url,
+            repeats=arguments.repeats,
+            soak=arguments.soak,
+            identity=identity_job.QUICK if arguments.quick else identity_job.Sizes(),
+        )
         bench.warm()
         for name in TABLES:
             if name in arguments.only:
@@ -128,6 +149,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--repeats", type=int, default=3, help="runs of everything; the tables show medians")
     parser.add_argument("--only", nargs="+", choices=TABLES, default=TABLES, help="which tables")
     parser.add_argument("--soak", action="store_true", help="two million further events, for the memory")
+    parser.add_argument("--quick", action="store_true", help="identity in small, to try it out")
     parser.add_argument("--no-page", dest="page", action="store_false", help="leave docs/benchmarks.md alone")
     return parser.parse_args()
 

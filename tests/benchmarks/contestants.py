@@ -15,6 +15,7 @@ import msgspec
 from tests.benchmarks.cluster import Cluster
 from tests.benchmarks.expected import Transition
 from tests.benchmarks.process import Process, clean_environment
+from tests.benchmarks.store import draw_space
 
 HERE = Path(__file__).parent
 SCRATCH = HERE.parents[1] / "build" / "benchmarks"
@@ -44,6 +45,20 @@ class Contestant:
     @property
     def input(self) -> str:
         return self.groups[0][1]
+
+    @property
+    def has_metrics(self) -> bool:
+        """Whether ``endpoints`` can ask it."""
+        return "AW_HTTP_PORT" in self.settings
+
+    @property
+    def space(self) -> str:
+        """The worker's space in Redis."""
+        return self.settings["AW_SPACE_ID"]
+
+    def topic(self, name: str) -> str:
+        """A topic of the worker by its name without the prefix."""
+        return f"{self.run}-{name}"
 
     def start(self) -> Process:
         return Process(self.command, settings=self.settings, folder=self.folder)
@@ -81,7 +96,7 @@ def worker(
     environment = {
         "AW_KAFKA_BOOTSTRAP_SERVERS": cluster.servers,
         "AW_REDIS_URL": redis_url,
-        "AW_SPACE_ID": run,
+        "AW_SPACE_ID": draw_space(),
         "AW_DEFINITIONS": str(file),
         "AW_CONSUMER_GROUP": run,
         "AW_TOPIC_PREFIX": f"{run}-",

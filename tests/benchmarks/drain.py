@@ -28,7 +28,7 @@ def drain(
     before: tuple[int, ...] | None = None,
     each: Callable[[Sample], None] = lambda sample: None,
 ) -> Drain:
-    """Watch a contestant work off what has been written to its input.
+    """Watch a contestant work off what has been written to its input; its steady rate and cost.
 
     Args:
         process: the contestant, just started.
@@ -39,6 +39,26 @@ def drain(
         each: called with every sample.
     """
     start = before or (0,) * len(contestant.groups)
+    samples = finish(process, contestant, cluster, end=start[0] + events, events=events, each=each)
+    return Drain(steady(samples, before=start, events=events), samples[-1].positions)
+
+
+def finish(
+    process: Process,
+    contestant: Contestant,
+    cluster: Cluster,
+    *,
+    end: int,
+    events: int,
+    each: Callable[[Sample], None] = lambda sample: None,
+) -> list[Sample]:
+    """Return when a contestant has read its input up to ``end``, and whatever it has written for itself.
+
+    ``events``: how many these are at most, for the time that they may take.
+
+    Raises:
+        DrainTimeoutError: it is stuck.
+    """
     previous: tuple[int, ...] = ()
 
     def positions() -> tuple[int, ...]:
@@ -49,11 +69,10 @@ def drain(
         still = current == previous
         previous = current
         # Looking into the topics is dear: only when nothing moves any more.
-        return current[0] >= start[0] + events and still and not _anything_unread(cluster, contestant)
+        return current[0] >= end and still and not _anything_unread(cluster, contestant)
 
     timeout_s = TIMEOUT_AT_LEAST_S + events / SLOWEST_EVENTS_PER_S
-    samples = watch(process, positions=positions, done=done, timeout_s=timeout_s, each=each)
-    return Drain(steady(samples, before=start, events=events), samples[-1].positions)
+    return watch(process, positions=positions, done=done, timeout_s=timeout_s, each=each)
 
 
 def _anything_unread(cluster: Cluster, contestant: Contestant) -> bool:

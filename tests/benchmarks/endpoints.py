@@ -2,13 +2,13 @@
 
 import http.client
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 from prometheus_client.parser import text_string_to_metric_families
 
 from tests.benchmarks.contestants import Contestant
 from tests.benchmarks.process import Process
-from worker.metrics import PHASE_SECONDS
+from worker.metrics import CHANGES, PHASE_SECONDS, Metric
 
 READY_TIMEOUT_S = 60.0
 ANSWER_TIMEOUT_S = 5.0
@@ -35,13 +35,20 @@ def wait_until_ready(contestant: Contestant, process: Process) -> None:
 
 def phase_seconds(contestant: Contestant) -> Mapping[str, float]:
     """Seconds that the worker has spent in each phase since it started."""
+    return {labels["phase"]: value for labels, value in _counted(contestant, PHASE_SECONDS)}
+
+
+def changes(contestant: Contestant) -> int:
+    """Entries and exits that the worker has made since it started."""
+    return int(sum(value for _, value in _counted(contestant, CHANGES)))
+
+
+def _counted(contestant: Contestant, metric: Metric) -> Iterator[tuple[Mapping[str, str], float]]:
     _, body = _get(contestant, "/metrics")
-    return {
-        sample.labels["phase"]: sample.value
-        for family in text_string_to_metric_families(body)
-        for sample in family.samples
-        if sample.name == PHASE_SECONDS.name
-    }
+    for family in text_string_to_metric_families(body):
+        for sample in family.samples:
+            if sample.name == metric.name:
+                yield sample.labels, sample.value
 
 
 def _get(contestant: Contestant, path: str) -> tuple[int, str]:

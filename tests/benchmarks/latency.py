@@ -5,7 +5,8 @@ import time
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
-from tests.benchmarks.cluster import Cluster, Feed
+from tests.benchmarks.cluster import Cluster, Feed, Received
+from tests.benchmarks.contestants import read_change
 from tests.benchmarks.events import Event
 
 WARM_S = 2.0
@@ -52,6 +53,17 @@ def send_live(cluster: Cluster, topic: str, events: Iterable[Event], *, per_s: i
 def measured(sent: Sequence[Sent]) -> list[Sent]:
     """What was sent when everything was warm."""
     return [each for each in sent if each.at_s >= sent[0].at_s + WARM_S]
+
+
+def change_latencies_s(received: Iterable[Received], sent: Sequence[Sent]) -> list[float]:
+    """From sending an event to the moment at which a change that it caused could be read."""
+    sent_s = {event.message_id: at_s for event, at_s in reversed(sent)}
+    causes = [(record.at_s, read_change(record.value).context.audience) for record in received]
+    return [
+        at_s - sent_s[cause.caused_by]
+        for at_s, cause in causes
+        if cause.reason == "event" and cause.caused_by in sent_s
+    ]
 
 
 def percentiles(durations_s: Sequence[float]) -> Percentiles:

@@ -2,8 +2,8 @@
 
 import os
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 
 from tests.benchmarks.cluster import Cluster, Reader, Received, fill
 from tests.benchmarks.contestants import Contestant
@@ -11,6 +11,7 @@ from tests.benchmarks.drain import drain
 from tests.benchmarks.events import REFERENCE_EVENTS, REFERENCE_SPAN_MS, Event, reference_stream
 from tests.benchmarks.expected import Transition, Verdict, judge
 from tests.benchmarks.latency import Percentiles, Sent, measured, percentiles, send_live
+from tests.benchmarks.phases import PhaseMarks
 
 DEFINITIONS = """
 audiences:
@@ -35,7 +36,10 @@ class Stream:
 
 @dataclass(frozen=True, kw_only=True)
 class Outcome:
-    """One run of one contestant. The floor makes no transitions: no latency, no verdicts."""
+    """One run of one contestant. The floor makes no transitions: no latency, no verdicts.
+
+    ``phases_us``: microseconds per event in each phase of the steady part, with waiting; the worker's only.
+    """
 
     events_per_s: float
     cpu_us_per_event: float
@@ -45,6 +49,7 @@ class Outcome:
     live_cpu_us_per_event: float | None = None
     after_drain: Verdict | None = None
     after_live: Verdict | None = None
+    phases_us: Mapping[str, float] = field(default_factory=dict)
 
 
 def make_stream(events: int = REFERENCE_EVENTS) -> Stream:
@@ -67,8 +72,9 @@ def run_job(contestant: Contestant, cluster: Cluster, stream: Stream) -> Outcome
     """Drain the backlog, compare; then live traffic to the same, warm process, and compare everything."""
     fill(cluster, contestant.input, stream.backlog)
     load = os.getloadavg()[0]
+    phases = PhaseMarks(contestant, start=0, events=len(stream.backlog))
     with Reader(cluster, contestant.output) as reader, contestant.start() as process:
-        drained = drain(process, contestant, cluster, events=len(stream.backlog))
+        drained = drain(process, contestant, cluster, events=len(stream.backlog), each=phases.mark)
         after_drain = _judge(reader.settle(quiet_s=QUIET_S), contestant.transition, stream.backlog)
         peak_rss_mb = process.peak_rss_mb()
         idle_cpu_s = process.cpu_s()
@@ -84,6 +90,7 @@ def run_job(contestant: Contestant, cluster: Cluster, stream: Stream) -> Outcome
             live_cpu_us_per_event=live_cpu_s / len(sent) * 1e6,
             after_drain=after_drain,
             after_live=after_live,
+            phases_us=phases.us_per_event(),
         )
 
 

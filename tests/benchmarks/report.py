@@ -67,7 +67,10 @@ def reference_section(outcomes: Mapping[str, Sequence[reference_job.Outcome]]) -
         ("load average before", lambda runs: spread([run.load for run in runs], digits=1)),
     ]
     body = [[name, *(cell(runs) if runs else "not run" for runs in outcomes.values())] for name, cell in rows]
-    return "### A. The reference job\n\n" + table(["", *outcomes], body)
+    parts = ["### A. The reference job", table(["", *outcomes], body)]
+    if outcomes.get("worker"):
+        parts.append(_phases([run.phases_us for run in outcomes["worker"]], outcomes.get("floor", ())))
+    return "\n\n".join(parts)
 
 
 def wide_section(
@@ -80,6 +83,7 @@ def wide_section(
         ["events/s", spread([run.events_per_s for run in outcomes])],
         ["CPU, µs/event", spread([run.cpu_us_per_event for run in outcomes], digits=1)],
         ["CPU of Redis, µs/event", spread([run.redis_cpu_us_per_event for run in outcomes], digits=1)],
+        ["changes per event", spread([run.changes_per_event for run in outcomes], digits=3)],
         [
             "new profiles/s (identify, three identifiers)",
             spread([run.new_profiles_per_s for run in outcomes]),
@@ -103,7 +107,7 @@ def wide_section(
     parts = [
         "### B. Twenty audiences, 100,000 profiles",
         table(["", "worker"], rows),
-        _phases(outcomes, floor),
+        _phases([run.phases_us for run in outcomes], floor),
     ]
     return "\n\n".join(parts)
 
@@ -122,12 +126,11 @@ def silence_section(outcomes: Sequence[silence.Outcome]) -> str:
     return "### C. Two thousand members fall silent together\n\n" + table(["", "worker"], rows)
 
 
-def _phases(outcomes: Sequence[wide_job.Outcome], floor: Sequence[reference_job.Outcome]) -> str:
-    reported = {phase for run in outcomes for phase in run.phases_us}
+def _phases(runs: Sequence[Mapping[str, float]], floor: Sequence[reference_job.Outcome]) -> str:
+    reported = {phase for phases_us in runs for phase in phases_us}
     order = [phase for phase in PHASES if phase in reported] + sorted(reported.difference(PHASES))
-    rows = [[phase, spread([run.phases_us.get(phase, 0.0) for run in outcomes], digits=2)] for phase in order]
-    total = [sum(run.phases_us.values()) for run in outcomes]
-    rows.append(["all phases", spread(total, digits=1)])
+    rows = [[phase, spread([phases_us.get(phase, 0.0) for phases_us in runs], digits=2)] for phase in order]
+    rows.append(["all phases", spread([sum(phases_us.values()) for phases_us in runs], digits=1)])
     rows.append(["floor: its CPU in all threads", spread([run.cpu_us_per_event for run in floor], digits=1)])
     return "Where the time of an event goes (waiting included):\n\n" + table(["phase", "µs/event"], rows)
 

@@ -1,10 +1,17 @@
 """What a run costs Redis: CPU, and memory by kind of key."""
 
+from collections.abc import Iterable
+from secrets import token_hex
 from typing import Any
 
 from redis import Redis
 
 SCAN_KEYS = 5_000
+
+
+def draw_space() -> str:
+    """A space that no other run has. Every key names it: seven letters, as ``default`` has, for honest bytes."""
+    return "b" + token_hex(3)
 
 
 class Store:
@@ -26,6 +33,18 @@ class Store:
         used = self._redis.info("cpu")
         return float(used["used_cpu_user"]) + float(used["used_cpu_sys"])
 
+    def used_bytes(self) -> int:
+        """What the server has allocated, for everything."""
+        return int(self._redis.info("memory")["used_memory"])
+
+    def bytes_of(self, identity_keys: Iterable[bytes]) -> int:
+        """What keys of the identity graph and their values take, without their share of the server's key table."""
+        prefix = f"aw:{{{self._space}}}:".encode()
+        pipeline = self._redis.pipeline(transaction=False)
+        for key in identity_keys:
+            pipeline.memory_usage(prefix + key)
+        return sum(pipeline.execute())
+
     def free_claims(self) -> int:
         """Delete the claims of message ids; the bytes that became free."""
         return self._free(f"aw:{{{self._space}:c*")
@@ -40,7 +59,7 @@ class Store:
 
     def _free(self, pattern: str) -> int:
         """What deleting gives back is what keeping cost, the share of the server's key table included."""
-        before = self._used()
+        before = self.used_bytes()
         doomed: list[bytes] = []
         for key in self._redis.scan_iter(match=pattern, count=SCAN_KEYS):
             doomed.append(key)
@@ -49,7 +68,4 @@ class Store:
                 doomed.clear()
         if doomed:
             self._redis.delete(*doomed)
-        return before - self._used()
-
-    def _used(self) -> int:
-        return int(self._redis.info("memory")["used_memory"])
+        return before - self.used_bytes()

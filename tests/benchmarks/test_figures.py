@@ -1,5 +1,6 @@
 """From samples to figures, and from figures to the page."""
 
+import json
 import math
 from pathlib import Path
 
@@ -8,8 +9,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.benchmarks import report
-from tests.benchmarks.latency import percentiles
+from tests.benchmarks.cluster import Received
+from tests.benchmarks.events import Event
+from tests.benchmarks.identity_job import Outcome as IdentityOutcome
+from tests.benchmarks.identity_report import identity_section
+from tests.benchmarks.identity_resolution import CACHED, MERGED, Cost, Memory
+from tests.benchmarks.identity_traffic import Traffic
+from tests.benchmarks.identity_turns import TURNS, Turns
+from tests.benchmarks.latency import Percentiles, Sent, change_latencies_s, percentiles
 from tests.benchmarks.meter import Sample, steady
+from tests.benchmarks.reference_job import Outcome as ReferenceOutcome
 
 
 def test_start_up_and_the_end_do_not_count() -> None:
@@ -53,6 +62,77 @@ def test_percentiles_are_measured_values_with_enough_below_them(durations: list[
         not_above = sum(duration * 1000 <= value_ms for duration in durations)
         assert value_ms in {duration * 1000 for duration in durations}
         assert not_above >= math.floor(share * len(durations))
+
+
+def change(caused_by: str | None, *, reason: str = "event") -> bytes:
+    told = {"audience": {"reason": reason, "caused_by": caused_by}}
+    fields = {"userId": "u", "event": "Audience Entered", "timestamp": "", "sentAt": "", "context": told}
+    return json.dumps(fields).encode()
+
+
+def test_a_change_is_timed_from_the_first_sending_of_the_event_that_caused_it() -> None:
+    sent = [Sent(Event(message_id, "u", "", 0, b""), at_s) for message_id, at_s in (("a", 1.0), ("b", 2.0), ("a", 3.0))]
+    received = [
+        Received(5.0, change("a")),
+        Received(6.0, change("b")),
+        Received(7.0, change("somebody else's")),
+        Received(8.0, change(None, reason="time")),
+        Received(9.0, change("b", reason="merge")),
+    ]
+
+    assert change_latencies_s(received, sent) == [4.0, 4.0]
+
+
+def test_table_a_says_where_the_time_of_the_worker_goes() -> None:
+    worker = ReferenceOutcome(
+        events_per_s=1.0, cpu_us_per_event=1.0, peak_rss_mb=1.0, load=1.0, phases_us={"fold": 30.0, "decode": 20.0}
+    )
+    floor = ReferenceOutcome(events_per_s=1.0, cpu_us_per_event=2.5, peak_rss_mb=1.0, load=1.0)
+
+    section = report.reference_section({"worker": [worker], "other": [], "floor": [floor]})
+
+    rows = [line for line in section.splitlines() if line.startswith(("| decode", "| fold", "| all", "| floor"))]
+    assert rows == [
+        "| decode | 20.00 |",
+        "| fold | 30.00 |",
+        "| all phases | 50.0 |",
+        "| floor: its CPU in all threads | 2.5 |",
+    ]
+
+
+def test_table_d_shows_medians_and_the_longest_turn_of_any_run() -> None:
+    def run(factor: int) -> IdentityOutcome:
+        return IdentityOutcome(
+            costs={row: Cost(10.0 * factor, 4.0, asked=0, merged=0) for row in (CACHED, MERGED)},
+            turns=Turns(
+                merges=2,
+                seconds={row: [0.001 * factor, 0.003 * factor] for row in TURNS},
+                state_bytes=32_000,
+                change_bytes=105_000.0,
+            ),
+            traffic=Traffic(
+                alone=Percentiles(1_000, 50.0, 100.0, 200.0),
+                beside=Percentiles(900, 60.0, 300.0, 400.0),
+                merges_sent=1_500,
+                merges=1_499,
+                merges_per_s=99.5,
+            ),
+        )
+
+    memory = Memory(
+        profiles=1_000_000, profiles_per_s=12_000, bytes_per_profile=780, record_bytes=392, identifier_bytes=104
+    )
+
+    lines = identity_section([run(1), run(2), run(3)], memory).splitlines()
+
+    for row in (
+        f"| {MERGED} | 20.0 [10.0..30.0] | 4.0 [4.0..4.0] |",
+        "| Redis: bytes per profile | 780 |",
+        f"| {TURNS[0]} | 3.0 | 9.0 |",
+        "| change latency p99, ms | 100.0 [100.0..100.0] | 300.0 [300.0..300.0] |",
+        "| merges that came | – | 1,499 [1,499..1,499] |",
+    ):
+        assert row in lines
 
 
 def test_a_spread_shows_the_median_and_the_extremes() -> None:

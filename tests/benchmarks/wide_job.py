@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tests.benchmarks import endpoints
-from tests.benchmarks.cluster import Cluster, Reader, Received, fill
-from tests.benchmarks.contestants import Contestant, read_change, worker
+from tests.benchmarks.cluster import Cluster, Reader, fill
+from tests.benchmarks.contestants import Contestant, worker
 from tests.benchmarks.drain import Drain, drain
 from tests.benchmarks.events import WIDE_SPAN_MS, Event, introductions, wide_stream
-from tests.benchmarks.latency import Percentiles, Sent, measured, percentiles, send_live
-from tests.benchmarks.meter import STEADY_FROM, STEADY_TO, Sample
+from tests.benchmarks.latency import Percentiles, change_latencies_s, measured, percentiles, send_live
+from tests.benchmarks.phases import PhaseMarks
 from tests.benchmarks.process import Process
 from tests.benchmarks.store import Store
 
@@ -50,12 +50,16 @@ class Stream:
 
 @dataclass(frozen=True, kw_only=True)
 class Outcome:
-    """One run. ``phases_us``: microseconds per event in each phase of the steady part, with waiting."""
+    """One run. ``phases_us``: microseconds per event in each phase of the steady part, with waiting.
+
+    ``changes_per_event``: entries and exits of the drain, those by time included.
+    """
 
     new_profiles_per_s: float
     events_per_s: float
     cpu_us_per_event: float
     redis_cpu_us_per_event: float
+    changes_per_event: float
     change_latency: Percentiles
     claim_bytes_per_id: float
     state_bytes_per_profile: float
@@ -83,11 +87,11 @@ def run(cluster: Cluster, *, redis_url: str, stream: Stream, soak: bool) -> Outc
         definitions=DEFINITIONS.read_text(encoding="utf-8"),
         settings={"AW_DEDUP_EXPECTED_IDS_PER_DAY": str(stream.ids)},
     )
-    store = Store(redis_url, space=contestant.run)
+    store = Store(redis_url, space=contestant.space)
     rss_start_mb, introduced = _introduce(contestant, cluster, stream)
     fill(cluster, contestant.input, stream.backlog)
     load = os.getloadavg()[0]
-    phases = _PhaseMarks(contestant, start=introduced.positions[0], events=len(stream.backlog))
+    phases = PhaseMarks(contestant, start=introduced.positions[0], events=len(stream.backlog))
     redis_cpu_s = store.cpu_s()
     with contestant.start() as process:
         measured = drain(
@@ -99,6 +103,7 @@ def run(cluster: Cluster, *, redis_url: str, stream: Stream, soak: bool) -> Outc
             each=phases.mark,
         )
         redis_cpu_s = store.cpu_s() - redis_cpu_s
+        changes = endpoints.changes(contestant)
         latency = _live(contestant, cluster, stream)
         rss_end_mb = process.rss_mb()
         rss_soaked_mb = _soak(process, contestant, cluster) if soak else None
@@ -106,6 +111,7 @@ def run(cluster: Cluster, *, redis_url: str, stream: Stream, soak: bool) -> Outc
         new_profiles_per_s=introduced.steady.events_per_s,
         **measured.steady._asdict(),
         redis_cpu_us_per_event=redis_cpu_s / len(stream.backlog) * 1e6,
+        changes_per_event=changes / len(stream.backlog),
         change_latency=latency,
         claim_bytes_per_id=store.free_claims() / (stream.ids + (SOAK_EVENTS if soak else 0)),
         state_bytes_per_profile=store.free_states() / USERS,
@@ -130,18 +136,7 @@ def _introduce(contestant: Contestant, cluster: Cluster, stream: Stream) -> tupl
 def _live(contestant: Contestant, cluster: Cluster, stream: Stream) -> Percentiles:
     with Reader(cluster, contestant.output, skip=True) as reader:
         sent = send_live(cluster, contestant.input, stream.live, per_s=LIVE_EVENTS_PER_S)
-        return percentiles(_change_latencies_s(reader.settle(quiet_s=QUIET_S), measured(sent)))
-
-
-def _change_latencies_s(received: Sequence[Received], sent: Sequence[Sent]) -> list[float]:
-    """From sending an event to the moment at which a change that it caused could be read."""
-    sent_s = {event.message_id: at_s for event, at_s in reversed(sent)}
-    causes = [(record.at_s, read_change(record.value).context.audience) for record in received]
-    return [
-        at_s - sent_s[cause.caused_by]
-        for at_s, cause in causes
-        if cause.reason == "event" and cause.caused_by in sent_s
-    ]
+        return percentiles(change_latencies_s(reader.settle(quiet_s=QUIET_S), measured(sent)))
 
 
 def _soak(process: Process, contestant: Contestant, cluster: Cluster) -> float:
@@ -152,28 +147,3 @@ def _soak(process: Process, contestant: Contestant, cluster: Cluster) -> float:
     fill(cluster, contestant.input, more)
     drain(process, contestant, cluster, events=SOAK_EVENTS, before=before)
     return process.rss_mb()
-
-
-class _PhaseMarks:
-    """Reads the worker's phase times twice: at the start and at the end of the steady part.
-
-    Not with every sample, since answering costs the worker time too.
-    """
-
-    def __init__(self, contestant: Contestant, *, start: int, events: int) -> None:
-        self._contestant = contestant
-        self._start = start
-        self._events = events
-        self._marks: list[tuple[int, Mapping[str, float]]] = []
-
-    def mark(self, sample: Sample) -> None:
-        wanted = (STEADY_FROM, STEADY_TO, None)[len(self._marks)]
-        read = sample.positions[0] - self._start
-        if wanted is not None and read >= wanted * self._events:
-            self._marks.append((read, endpoints.phase_seconds(self._contestant)))
-
-    def us_per_event(self) -> dict[str, float]:
-        (first, at_first), (last, at_last) = self._marks
-        return {
-            phase: (seconds - at_first.get(phase, 0.0)) / (last - first) * 1e6 for phase, seconds in at_last.items()
-        }
