@@ -8,6 +8,7 @@ from collections.abc import Mapping as Map
 from collections.abc import Sequence
 from operator import attrgetter
 from secrets import token_bytes
+from types import MappingProxyType
 from typing import NamedTuple
 from uuid import UUID
 
@@ -43,6 +44,7 @@ DEFINITIONS = TWENTY_AUDIENCES.read_text(encoding="utf-8") + IDENTITY_RULES
 
 
 OwnersBySlot = Map[int, bytes]
+NOBODY: OwnersBySlot = MappingProxyType({})
 
 
 class Place(NamedTuple):
@@ -50,7 +52,7 @@ class Place(NamedTuple):
 
     store: Store
     catalogue: Catalogue
-    owners: OwnersBySlot = {}
+    owners: OwnersBySlot = NOBODY
 
 
 class Big(NamedTuple):
