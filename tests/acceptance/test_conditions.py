@@ -258,3 +258,15 @@ def test_an_audience_can_be_entered_again(simulate: Simulate) -> None:
     assert moves(outputs) == ["ENTER lately", "EXIT lately", "ENTER lately", "EXIT lately"]
     numbers = [change["value"]["context"]["audience"]["transition"] for change in changes(outputs)]
     assert numbers == [1, 2, 3, 4]
+
+
+@pytest.mark.parametrize("number", [2**64, -(2**63) - 1, 10**30])
+def test_an_integer_of_more_than_64_bits_is_the_nearest_double(simulate: Simulate, number: int) -> None:
+    """It stopped the worker: a stored state cannot hold such an integer."""
+    lines = [identify("2025-01-01T00:00:00Z", {"amount": number, "deep": [{"amount": number}]}, user="u1")]
+
+    outputs = simulate(
+        audiences(rich="trait('amount') >= 1e18 OR trait('amount') <= -9e18"), lines, "2025-02-01T00:00:00Z"
+    )
+
+    assert moves(outputs) == ["ENTER rich"]
