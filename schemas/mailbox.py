@@ -68,6 +68,7 @@ class FoldEvent(Struct, kw_only=True, gc=False):
     traits: Raw | UnsetType = UNSET
     context: Raw | UnsetType = UNSET
     writeKey: Any = UNSET
+    projectId: Any = UNSET
     action: str | UnsetType = UNSET
     data: FoldData | UnsetType = UNSET
 

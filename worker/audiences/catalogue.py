@@ -9,8 +9,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple, TypeVar
 
-from worker.audiences.compile import Beginning, Compiled, compile_audience, find_cycle, in_order
+from worker.audiences.building import Beginning
+from worker.audiences.compile import Compiled, compile_audience
 from worker.audiences.conditions import Condition, External
+from worker.audiences.dependencies import find_cycle, in_order
 from worker.audiences.language.errors import QueryError
 from worker.audiences.language.parser import parse
 from worker.audiences.language.types import check
@@ -130,7 +132,7 @@ def build(definitions: Iterable[Definition], *, version: int) -> Catalogue:
         audiences=audiences,
         by_key={audience.key: audience for audience in audiences},
         leaves=leaves,
-        leaves_by_event=_grouped((leaf.event, leaf) for leaf in leaves.values()),
+        leaves_by_event=_grouped((leaf.selection.event, leaf) for leaf in leaves.values()),
         numbers_by_leaf=_grouped((leaf_id, audience.number) for audience in audiences for leaf_id in audience.leaf_ids),
         numbers_by_trait=_grouped(readers),
         numbers_by_external=_grouped([*((external, numbers[key]) for external, key in externals.items()), *readers]),

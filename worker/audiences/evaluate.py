@@ -8,7 +8,8 @@ from heapq import heapify, heappop, heappush
 from typing import Literal, NamedTuple, Protocol
 
 from worker.audiences.catalogue import Audience, Catalogue
-from worker.audiences.conditions import NEVER, Facts
+from worker.audiences.conditions import Facts
+from worker.audiences.windows import NEVER
 
 Reason = Literal["event", "time", "passthrough", "definition", "merge"]
 
@@ -67,7 +68,8 @@ def _evaluate_one(profile: Profile, audience: Audience, reason: Reason) -> Trans
     if profile.eligibility < audience.eligibility:
         wanted, due = False, NEVER
     else:
-        wanted, due = audience.condition.evaluate(profile)
+        verdict, due = audience.condition.evaluate(profile)
+        wanted = verdict is True  # undecided is not a member yet
     if due == NEVER:
         profile.dues.pop(key, None)
     else:

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 from worker.audiences.catalogue import Catalogue
 from worker.audiences.evaluate import Reason, Transition, due_numbers, evaluate, evaluate_all
-from worker.audiences.leaves import Leaf
+from worker.audiences.leaves import Leaf, selects
 from worker.engine.judge import fire, renew
 from worker.engine.mail import (
     Absorbed,
@@ -74,7 +74,7 @@ def _event(state: ProfileState, mail: EventMail, catalogue: Catalogue) -> Step:
     eligibility = state.eligibility
     state.add_identifiers(identifiers, at_ms)
     for leaf in leaves:
-        leaf.add(state.accumulators, mail.event_at_ms, now_ms)
+        leaf.add(state.accumulators, mail.occurrence(), now_ms)
         touched.update(catalogue.numbers_by_leaf[leaf.leaf_id])
     for key in apply_traits(state.traits, traits, at_ms=mail.event_at_ms, received_ms=mail.received_ms):
         touched.update(catalogue.numbers_by_trait.get(key, ()))
@@ -105,7 +105,7 @@ def _new_identifiers(state: ProfileState, mail: EventMail) -> Sequence[tuple[str
 def _selecting(mail: EventMail, catalogue: Catalogue, now_ms: int) -> list[Leaf]:
     """The leaves that count the event."""
     occurrence = mail.occurrence()
-    return [leaf for leaf in catalogue.leaves_by_event[mail.name or ""] if leaf.selects(occurrence, now_ms)]
+    return [leaf for leaf in catalogue.leaves_by_event[mail.name or ""] if selects(leaf, occurrence, now_ms)]
 
 
 def _catch_up(state: ProfileState, catalogue: Catalogue, now_ms: int) -> list[Transition]:

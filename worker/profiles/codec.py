@@ -1,11 +1,11 @@
 """Profile state <-> bytes: eight bytes of ``applied``, big-endian, then a MessagePack array.
 
-The prefix is what the store compares (``worker.ports.StateWrite``). Event times travel as packed integers and are
-decoded when a leaf is touched, not with the state (``worker.audiences.windows``).
+The prefix is what the store compares (``worker.ports.StateWrite``). Accumulators travel as a number or as bytes, which
+are decoded when a leaf is touched, not with the state (``worker.audiences.kept``).
 """
 
 from array import array
-from typing import Any
+from typing import Any, SupportsBytes
 
 import msgspec
 
@@ -33,13 +33,14 @@ class _Wire(msgspec.Struct, array_like=True, gc=False):
     sealed: tuple[int, bytes] | None
 
 
-def _pack_times(value: Any) -> bytes:
-    if isinstance(value, array):
-        return value.tobytes()
+def _pack(value: Any) -> bytes:
+    """An accumulator that somebody has touched; what it holds is its leaf's business."""
+    if isinstance(value, array | SupportsBytes):
+        return bytes(value)
     raise InvariantError(f"a state holds a {type(value).__name__}")
 
 
-_encode = msgspec.msgpack.Encoder(enc_hook=_pack_times).encode
+_encode = msgspec.msgpack.Encoder(enc_hook=_pack).encode
 _decode = msgspec.msgpack.Decoder(_Wire).decode
 
 
