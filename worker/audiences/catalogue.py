@@ -1,36 +1,42 @@
 """The catalogue: all definitions of a space, compiled, with the indexes that make an event cost what it touches.
 
-event name -> leaves; leaf -> audiences; trait key -> audiences; external id -> audiences; audience -> dependants.
-Audiences are numbered in the order in which they are evaluated: dependencies first, then by key.
+event name -> leaves; leaf -> computations; trait key -> computations; external id -> computations; computation ->
+dependants. Computations are numbered in the order in which they are evaluated: dependencies first, then by key.
 """
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import NamedTuple, TypeVar
+from typing import Literal, NamedTuple, TypeVar
 
 from worker.audiences.building import Beginning
-from worker.audiences.compile import Compiled, compile_audience
+from worker.audiences.compile import Compiled, Keys, compile_audience, compile_trait
 from worker.audiences.conditions import Condition, External
-from worker.audiences.dependencies import find_cycle, in_order
+from worker.audiences.dependencies import find_cycle, in_order, in_order_of
 from worker.audiences.language.errors import QueryError
 from worker.audiences.language.parser import parse
 from worker.audiences.language.types import check
 from worker.audiences.leaves import Leaf
+from worker.audiences.scalars import Scalar
 
 K = TypeVar("K")
 V = TypeVar("V")
 
-CYCLE = "The audience would create a cycle by referencing another audience"
+CYCLES = {
+    "audience": "The audience would create a cycle by referencing another audience",
+    "trait": "The trait would create a cycle by referencing another trait or audience",
+}
+"""Source of the first: Segment, "Audiences" (audiences of audiences)."""
 
 
 class Definition(NamedTuple):
-    """One audience as the control plane holds it. Exactly one of ``query`` and ``external_id`` is set.
+    """One audience or computed trait as the control plane holds it.
 
-    ``revision`` counts the changes of the definition, from 1; ``emit``: forms of its output;
-    ``entered``/``exited``: names of its events. ``since``: None when every event counts that can still be had;
-    else what names the audience's own beginning, so that it shares no leaf with one that began earlier.
-    ``history_ms``: how far before that beginning events count (None: all the way, 0: not at all).
+    Of ``query`` and ``external_id`` exactly one is set; a trait has a query. ``revision`` counts the changes of the
+    definition, from 1; ``emit``: forms of its output; ``entered``/``exited``/``computed``: names of its events.
+    ``since``: None when every event counts that can still be had; else what names the definition's own beginning, so
+    that it shares no leaf with one that began earlier. ``history_ms``: how far before that beginning events count
+    (None: all the way, 0: not at all).
     """
 
     key: str
@@ -44,21 +50,28 @@ class Definition(NamedTuple):
     emit: tuple[str, ...] = ("track",)
     entered: str = "Audience Entered"
     exited: str = "Audience Exited"
+    kind: Literal["audience", "trait"] = "audience"
+    computed: str = "Trait Computed"
 
 
 @dataclass(frozen=True, slots=True)
-class Audience:
-    """A definition that can be evaluated. ``number`` is its place in the order of evaluation.
+class Computation:
+    """A definition that can be evaluated: an audience has a condition, a trait a value.
 
-    ``eligibility``: how much of one (``worker.audiences.evaluate.Profile``) it asks of its members.
+    ``number`` is its place in the order of evaluation, ``rank`` in the order in which readers see changes: audiences,
+    then traits, each dependencies first, then by key. ``eligibility``: how much of one
+    (``worker.audiences.evaluate.Profile``) it asks of its profiles.
     """
 
     number: int
+    rank: int
     key: str
     definition: Definition
-    condition: Condition
-    leaf_ids: frozenset[bytes]
     eligibility: int
+    leaf_ids: frozenset[bytes]
+    condition: Condition | None
+    value: Scalar | None
+    counts: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,8 +79,8 @@ class Catalogue:
     """``version`` grows with every accepted change; states remember the version they were evaluated under."""
 
     version: int = 0
-    audiences: tuple[Audience, ...] = ()
-    by_key: Mapping[str, Audience] = field(default_factory=dict)
+    computations: tuple[Computation, ...] = ()
+    by_key: Mapping[str, Computation] = field(default_factory=dict)
     leaves: Mapping[bytes, Leaf] = field(default_factory=dict)
     leaves_by_event: Mapping[str, tuple[Leaf, ...]] = field(default_factory=dict)
     numbers_by_leaf: Mapping[bytes, tuple[int, ...]] = field(default_factory=dict)
@@ -76,40 +89,53 @@ class Catalogue:
     dependants: tuple[tuple[int, ...], ...] = ()
     key_by_external: Mapping[str, str] = field(default_factory=dict)
 
+    def defines(self, kind: Literal["audience", "trait"], key: str) -> bool:
+        """Whether a key is that of a definition of a kind."""
+        computation = self.by_key.get(key)
+        return computation is not None and computation.definition.kind == kind
+
 
 def faults(definition: Definition, others: Mapping[str, Definition]) -> list[QueryError]:
-    """What is wrong with a definition beside the others that are in force (an older one of its key is ignored)."""
+    """What is wrong with a definition beside the others that are in force (an older one of it is not among them)."""
+    other = others.get(definition.key)
+    if other is not None:
+        return [QueryError(f"the key {definition.key!r} is that of {_described(other)}")]
     if definition.query is None:
-        taken = [o.key for o in others.values() if o.external_id == definition.external_id and o.key != definition.key]
+        taken = [one.key for one in others.values() if one.external_id == definition.external_id]
         return [QueryError(f"external audience {definition.external_id!r} is defined by {taken[0]!r}")] if taken else []
+    together = {**others, definition.key: definition}
     try:
-        query = parse(definition.query)
-        found = check(query, kind="audience", accounts=definition.accounts)
+        found = check(parse(definition.query), kind=definition.kind, accounts=definition.accounts)
         if found:
             return found
         if definition.accounts:
-            return [QueryError("account audiences are not evaluated yet")]
-        keys = frozenset(others) | {definition.key}
-        compile_audience(query, audience_keys=keys, beginning=_beginning(definition))
+            return [QueryError(f"account {definition.kind}s are not evaluated yet")]
+        _compile(definition, _keys(together))
     except QueryError as error:
         return [error]
-    together = {**others, definition.key: definition}
-    cycle = find_cycle({key: compiled.audiences for key, compiled in _compile_all(together).items()})
-    return [QueryError(f"{CYCLE} ({' -> '.join(cycle)})")] if cycle else []
+    cycle = find_cycle({key: compiled.references for key, compiled in _compile_all(together).items()})
+    return [QueryError(f"{CYCLES[definition.kind]} ({' -> '.join(cycle)})")] if cycle else []
+
+
+def _described(definition: Definition) -> str:
+    return "an audience" if definition.kind == "audience" else "a computed trait"
 
 
 def _compile_all(definitions: Mapping[str, Definition]) -> dict[str, Compiled]:
-    keys = frozenset(definitions)
-    return {
-        key: compile_audience(parse(definition.query), audience_keys=keys, beginning=_beginning(definition))
-        if definition.query is not None
-        else Compiled(External(definition.external_id or key))
-        for key, definition in definitions.items()
-    }
+    keys = _keys(definitions)
+    return {key: _compile(definition, keys) for key, definition in definitions.items()}
 
 
-def _beginning(definition: Definition) -> Beginning:
-    return Beginning(definition.since, definition.history_ms)
+def _keys(definitions: Mapping[str, Definition]) -> Keys:
+    traits = frozenset(key for key, definition in definitions.items() if definition.kind == "trait")
+    return Keys(frozenset(definitions) - traits, traits)
+
+
+def _compile(definition: Definition, keys: Keys) -> Compiled:
+    if definition.query is None:
+        return Compiled(condition=External(definition.external_id or definition.key))
+    compile_query = compile_trait if definition.kind == "trait" else compile_audience
+    return compile_query(parse(definition.query), keys, Beginning(definition.since, definition.history_ms))
 
 
 def build(definitions: Iterable[Definition], *, version: int) -> Catalogue:
@@ -120,30 +146,43 @@ def build(definitions: Iterable[Definition], *, version: int) -> Catalogue:
     """
     by_key = {definition.key: definition for definition in definitions}
     compiled = _compile_all(by_key)
-    order = in_order({key: one.audiences for key, one in compiled.items()})
+    references = {key: one.references for key, one in compiled.items()}
+    order = in_order(references)
     numbers = {key: number for number, key in enumerate(order)}
-    audiences = tuple(_audience(number, by_key[key], compiled[key]) for number, key in enumerate(order))
+    keys = _keys(by_key)
+    seen = [*in_order_of(keys.audiences, references), *in_order_of(keys.traits, references)]
+    ranks = {key: rank for rank, key in enumerate(seen)}
+    computations = tuple(_computation(numbers[key], ranks[key], by_key[key], compiled[key]) for key in order)
     leaves = {leaf_id: leaf for one in compiled.values() for leaf_id, leaf in one.leaves.items()}
     externals = {d.external_id: key for key, d in by_key.items() if d.external_id is not None}
     # A trait that nobody defines may be an unregistered passthrough segment: a change of either touches the reader.
     readers = [(trait, numbers[key]) for key in order for trait in compiled[key].traits]
     return Catalogue(
         version=version,
-        audiences=audiences,
-        by_key={audience.key: audience for audience in audiences},
+        computations=computations,
+        by_key={one.key: one for one in computations},
         leaves=leaves,
         leaves_by_event=_grouped((leaf.selection.event, leaf) for leaf in leaves.values()),
-        numbers_by_leaf=_grouped((leaf_id, audience.number) for audience in audiences for leaf_id in audience.leaf_ids),
+        numbers_by_leaf=_grouped((leaf_id, one.number) for one in computations for leaf_id in one.leaf_ids),
         numbers_by_trait=_grouped(readers),
         numbers_by_external=_grouped([*((external, numbers[key]) for external, key in externals.items()), *readers]),
-        dependants=tuple(tuple(numbers[other] for other in order if key in compiled[other].audiences) for key in order),
+        dependants=tuple(tuple(numbers[other] for other in order if key in references[other]) for key in order),
         key_by_external=externals,
     )
 
 
-def _audience(number: int, definition: Definition, compiled: Compiled) -> Audience:
-    leaf_ids = frozenset(compiled.leaves)
-    return Audience(number, definition.key, definition, compiled.condition, leaf_ids, _eligibility(definition))
+def _computation(number: int, rank: int, definition: Definition, compiled: Compiled) -> Computation:
+    return Computation(
+        number=number,
+        rank=rank,
+        key=definition.key,
+        definition=definition,
+        eligibility=_eligibility(definition),
+        leaf_ids=frozenset(compiled.leaves),
+        condition=compiled.condition,
+        value=compiled.value,
+        counts=compiled.counts,
+    )
 
 
 def _eligibility(definition: Definition) -> int:

@@ -4,9 +4,9 @@ What the language has and this version does not evaluate is refused here, with t
 at ``definitions apply`` alike: a definition is never accepted and then silently wrong.
 """
 
-from collections.abc import Callable
-from dataclasses import dataclass, field
-from typing import Never
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import NamedTuple, Never
 
 from worker.audiences.building import Beginning, Leaves, place_of
 from worker.audiences.comparisons import Comparison, Foreseen, Moving, RowsCount
@@ -19,12 +19,13 @@ from worker.audiences.conditions import (
     CountWithin,
     Negation,
     TraitTest,
+    computed_value,
     current_value,
     membership,
 )
 from worker.audiences.language import tree
 from worker.audiences.language.errors import QueryError
-from worker.audiences.leaves import Leaf, capacity_for, largest_capacity
+from worker.audiences.leaves import Leaf
 from worker.audiences.populations import FromParent, Gap, Population, Window
 from worker.audiences.reducers import total_of
 from worker.audiences.relations import is_each
@@ -41,40 +42,56 @@ from worker.audiences.scalars import (
     TraitValue,
 )
 from worker.audiences.selections import MOVING, FieldNode, entries_of, fields_of, selected, split
-from worker.audiences.values import number, path_test, test_of
+from worker.audiences.thresholds import capacity_max, capacity_of, literals, threshold_of, truth_of
+from worker.audiences.values import path_test, test_of
 from worker.audiences.windows import Rolling
+
+
+class Keys(NamedTuple):
+    """What is defined: ``trait('key')`` of an audience is its membership, of a computed trait its value."""
+
+    audiences: frozenset[str] = frozenset()
+    traits: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
 class Compiled:
-    """A condition and what it stands on.
+    """The condition of an audience or the value of a trait, and what it stands on.
 
-    ``traits``: first segments of the trait paths it reads. ``audiences``: keys of the audiences it refers to.
+    ``counts``: the value is a number of events or values, which is 0 when there are none any more. ``traits``: first
+    segments of the paths of traits that nobody defines. ``references``: keys of definitions.
     """
 
-    condition: Condition
-    leaves: dict[bytes, Leaf] = field(default_factory=dict)
+    condition: Condition | None = None
+    value: Scalar | None = None
+    counts: bool = False
+    leaves: Mapping[bytes, Leaf] = field(default_factory=dict)
     traits: frozenset[str] = frozenset()
-    audiences: frozenset[str] = frozenset()
+    references: frozenset[str] = frozenset()
 
 
 FROM_THE_START = Beginning()
 
 
-def compile_audience(
-    query: tree.Query, *, audience_keys: frozenset[str], beginning: Beginning = FROM_THE_START
-) -> Compiled:
+def compile_audience(query: tree.Query, keys: Keys, beginning: Beginning = FROM_THE_START) -> Compiled:
     """Compile a type-checked query of an audience.
 
-    ``audience_keys``: every defined audience; ``trait('key')`` of one of them is its membership, never a trait.
     ``beginning``: leaves are shared only within one beginning.
 
     Raises:
         QueryError: the query is valid, but this version does not evaluate a part of it.
     """
-    compiler = _Compiler(audience_keys, beginning)
+    compiler = _Compiler(keys, beginning)
     condition = compiler.condition(query, None)
-    return Compiled(condition, compiler.leaves.found, frozenset(compiler.traits), frozenset(compiler.audiences))
+    return replace(compiler.stands_on(), condition=condition)
+
+
+def compile_trait(query: tree.Query, keys: Keys, beginning: Beginning = FROM_THE_START) -> Compiled:
+    """Compile a type-checked query of a computed trait; as ``compile_audience``."""
+    compiler = _Compiler(keys, beginning)
+    value = compiler.scalar(query, None)  # type: ignore[arg-type]  # a value, says the type checker
+    counts = isinstance(query, tree.Reduce) and query.reducer in ("count", "unique_count")
+    return replace(compiler.stands_on(), value=value, counts=counts)
 
 
 def _refuse(node: tree.Query, what: str) -> Never:
@@ -94,11 +111,15 @@ class _Scope:
 
 
 class _Compiler:
-    def __init__(self, audience_keys: frozenset[str], beginning: Beginning) -> None:
-        self.audience_keys = audience_keys
+    def __init__(self, keys: Keys, beginning: Beginning) -> None:
+        self.keys = keys
         self.leaves = Leaves(beginning)
         self.traits: set[str] = set()
-        self.audiences: set[str] = set()
+        self.references: set[str] = set()
+
+    def stands_on(self) -> Compiled:
+        """What has been compiled so far stands on these."""
+        return Compiled(leaves=self.leaves.found, traits=frozenset(self.traits), references=frozenset(self.references))
 
     # --- Conditions ----------------------------------------------------------------------------------------
     def condition(self, node: tree.Query, scope: _Scope | None) -> Condition:
@@ -133,16 +154,16 @@ class _Compiler:
         if not _is_plain(left, scope):
             if left.reducer == "count" and not isinstance(left.events.window, tree.ExpiresAfter):
                 population = self.population(left, scope)
-                return RowsCount(population, _truth(node, _threshold(node, rows_max=_rows_max(left, scope))))
+                return RowsCount(population, truth_of(node, threshold_of(node, rows_max=_rows_max(left, scope))))
             return Comparison(node, self.scalar(left, scope), [])
         window = _window(left.events)
         if left.reducer != "count" or isinstance(window, Gap):
             return Foreseen(self.scalar(left, scope), node)
         if not isinstance(window, Rolling):
             return CountEver(self.leaves.count(left.events), test_of(node.comparator, literals(node)))
-        capacity = _capacity(node, window)
+        capacity = capacity_of(node, window)
         leaf_id = self.leaves.times(left.events, window, capacity)
-        truth = _truth(node, capacity)
+        truth = truth_of(node, capacity)
         return CountBetween(leaf_id, window, truth) if window.near_ms else CountWithin(leaf_id, window.far_ms, truth)
 
     # --- Values --------------------------------------------------------------------------------------------
@@ -161,11 +182,11 @@ class _Compiler:
         _refuse(node, "'entity' (linked audiences need a warehouse) is")
 
     def lookup(self, node: tree.Trait) -> Lookup:
-        """What a trait is: a membership, or what the profile has."""
+        """What a trait is: a membership, a computed value, or what the profile has."""
         key = node.path[0]
-        if key in self.audience_keys:
-            self.audiences.add(key)
-            return membership
+        if key in self.keys.audiences or key in self.keys.traits:
+            self.references.add(key)
+            return membership if key in self.keys.audiences else computed_value
         self.traits.add(key)
         return current_value
 
@@ -177,7 +198,7 @@ class _Compiler:
             case Gap():
                 return SessionValue(self.leaves.session(node, window.ms), total, window.ms)
             case Rolling() if node.reducer == "count":
-                capacity = _largest_capacity(node, window)
+                capacity = capacity_max(node, window)
                 return CountValue(self.leaves.times(node.events, window, capacity), window, capacity)
             case Rolling():
                 population = Population(self.leaves.values(node, window), window, None, nested=False)
@@ -211,11 +232,6 @@ class _Compiler:
         place = place_of(fields_of(split(node.events.where).dynamic, node.of), node.of)
         taken = entries_of(node, total_of(node))
         return lambda row: taken(row[place])
-
-
-def literals(node: tree.Compare) -> tuple[tree.Literal, ...]:
-    """The arguments of a comparison that are constants."""
-    return tuple(argument for argument in node.arguments if isinstance(argument, tree.Literal))
 
 
 def _is_plain(node: tree.Reduce, scope: _Scope | None) -> bool:
@@ -253,40 +269,3 @@ def _has_events(node: object) -> bool:
         case tree.Compare():
             return any(isinstance(part, tree.Reduce) for part in (node.left, *node.arguments))
     return False
-
-
-# --- How far a count has to be told ------------------------------------------------------------------------------
-_TEXTUAL = frozenset({"contains", "omits", "starts_with", "ends_with"})
-"""Comparators for which no count is like all larger ones."""
-
-
-def _truth(node: tree.Compare, most: int) -> list[bool]:
-    """The outcome of a test of a count for 0 … ``most``; the last stands for "or more"."""
-    test = test_of(node.comparator, literals(node))
-    return [test(count) for count in range(most + 1)]
-
-
-def _capacity(node: tree.Compare, window: Rolling) -> int:
-    largest = _largest_capacity(node, window)
-    threshold = _threshold(node, rows_max=largest)
-    return capacity_for(threshold, window) or largest
-
-
-def _largest_capacity(node: tree.Compare | tree.Reduce, window: Rolling) -> int:
-    largest = largest_capacity(window)
-    if largest is None:
-        message = "the ends of 'between' are too close together for times so long ago"
-        raise QueryError(message, line=node.position.line, column=node.position.column)
-    return largest
-
-
-def _threshold(node: tree.Compare, *, rows_max: int) -> int:
-    """A count from which on all counts are alike."""
-    if node.comparator in _TEXTUAL:
-        return rows_max
-    numbers = [number(literal.value) for literal in literals(node)]
-    threshold = max((int(abs(value)) + 1 for value in numbers if value is not None), default=0)
-    if threshold > rows_max:
-        message = f"a count of these events can be compared with at most {rows_max - 1:,}"
-        raise QueryError(message, line=node.position.line, column=node.position.column)
-    return threshold

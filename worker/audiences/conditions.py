@@ -34,6 +34,9 @@ class Facts(Protocol):
     def member(self, key: str) -> bool:
         """Whether the profile is in the audience of that key now."""
 
+    def computed(self, key: str) -> Any:
+        """The current value of a computed trait, None when absent."""
+
     def external(self, external_id: str) -> bool | None:
         """Passthrough membership by external id; None when nothing was ever said."""
 
@@ -194,6 +197,11 @@ def current_value(facts: Facts, key: str) -> Any:
     """
     external = facts.external(key)
     return facts.trait(key) if external is None else external
+
+
+def computed_value(facts: Facts, key: str) -> Any:
+    """What ``trait(key)`` is for the key of a computed trait."""
+    return facts.computed(key)
 
 
 def membership(facts: Facts, key: str) -> Any:

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from consumers.definitions import canonical, definition_of
-from schemas.definition import record_key
+from schemas.definition import AudienceDefinition, TraitDefinition, record_key
 from schemas.definition_file import Definitions, Position, load
 from worker.audiences.catalogue import Definition, faults
 from worker.audiences.language.errors import QueryError
@@ -24,6 +24,11 @@ class Document(NamedTuple):
 class _Place(NamedTuple):
     source: str
     query: Position | None
+
+
+class _Computation(NamedTuple):
+    definition: Definition
+    place: _Place
 
 
 def read_files(paths: Iterable[Path]) -> dict[str, str]:
@@ -62,47 +67,47 @@ def documents_of(texts: Mapping[str, str]) -> list[Document]:
     if found:
         raise InputError(*found)
     documents: dict[str, Document] = {}
-    audiences: dict[str, tuple[Definition, _Place]] = {}
+    computations: dict[str, _Computation] = {}
     for source, definitions in loaded.items():
-        found += _collect(source, definitions, documents, audiences)
-    found += _check(audiences)
+        found += _collect(source, definitions, documents, computations)
+    found += _check(computations)
     if found:
         raise InputError(*found)
     identity = [document for document in documents.values() if document.key == "identity"]
-    return identity + [documents[f"audience:{key}"] for key in audiences]
+    return identity + [documents[key] for key in computations]
 
 
 def _collect(
     source: str,
     definitions: Definitions,
     documents: dict[str, Document],
-    audiences: dict[str, tuple[Definition, _Place]],
+    computations: dict[str, _Computation],
 ) -> list[str]:
+    """What a file defines, by record key; returns what is wrong beside the files before it."""
     found = []
     if definitions.identity is not None:
         if "identity" in documents:
             found.append(f"{source}: identity settings stand in another file too")
         documents["identity"] = Document("identity", canonical(definitions.identity))
-    for trait in definitions.traits:
-        place = _Place(source, definitions.queries.get(record_key(trait)))
-        found.append(_located(place, f"trait {trait.key!r}: computed traits are not evaluated yet"))
-    for audience in definitions.audiences:
-        key = record_key(audience)
+    documented: list[TraitDefinition | AudienceDefinition] = [*definitions.traits, *definitions.audiences]
+    for document in documented:
+        key = record_key(document)
+        definition = definition_of(document)
         place = _Place(source, definitions.queries.get(key))
         if key in documents:
-            found.append(_located(place, f"audience {audience.key!r} is defined twice"))
-        documents[key] = Document(key, canonical(audience))
-        audiences[audience.key] = (definition_of(audience), place)
+            found.append(_located(place, f"{definition.kind} {definition.key!r} is defined twice"))
+        documents[key] = Document(key, canonical(document))
+        computations[key] = _Computation(definition, place)
     return found
 
 
-def _check(audiences: Mapping[str, tuple[Definition, _Place]]) -> list[str]:
-    """Faults of each audience beside all the others."""
-    every = {key: definition for key, (definition, _) in audiences.items()}
+def _check(computations: Mapping[str, _Computation]) -> list[str]:
+    """Faults of each audience and trait beside all the others."""
     found = []
-    for key, (definition, place) in audiences.items():
-        others = {other: one for other, one in every.items() if other != key and not _broken(one)}
-        found += [_located(place, f"audience {key!r}: {error.message}", error) for error in faults(definition, others)]
+    for key, (definition, place) in computations.items():
+        others = {one.key: one for other, (one, _) in computations.items() if other != key and not _broken(one)}
+        name = f"{definition.kind} {definition.key!r}"
+        found += [_located(place, f"{name}: {error.message}", error) for error in faults(definition, others)]
     return found
 
 

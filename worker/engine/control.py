@@ -215,7 +215,7 @@ class Control:
         if key == IDENTITY:
             return None
         definition = self._definition(key, document, revision=1, created=0)
-        others = {other: d for other, d in self._definitions(entries).items() if other != definition.key}
+        others = self._definitions({other: entry for other, entry in entries.items() if other != key})
         if definition.external_id != definition.key:
             (used,) = self._store.read([external_key(definition.key)]).get()
             if used is not None:
