@@ -361,7 +361,7 @@ def test_traits_and_audiences_make_no_cycle(run: Any, definitions_file: Any) -> 
 
     assert finished.returncode == 1
     assert b"The audience would create a cycle by referencing another audience (a -> t -> a)" in finished.stderr
-    assert b"The trait would create a cycle by referencing another trait or audience (a -> t -> a)" in finished.stderr
+    assert b"The trait would create a cycle by referencing another trait or audience (t -> a -> t)" in finished.stderr
 
 
 def test_a_trait_and_an_audience_have_different_keys(run: Any, definitions_file: Any) -> None:

@@ -7,15 +7,17 @@ dependants. Computations are numbered in the order in which they are evaluated: 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Literal, NamedTuple, TypeVar
 
 from worker.audiences.building import Beginning
 from worker.audiences.compile import Compiled, Keys, compile_audience, compile_trait
 from worker.audiences.conditions import Condition, External
-from worker.audiences.dependencies import find_cycle, in_order, in_order_of
+from worker.audiences.dependencies import cycle_through, in_order, in_order_of
 from worker.audiences.language.errors import QueryError
-from worker.audiences.language.parser import parse
+from worker.audiences.language.parser import REMEMBERED, parse
 from worker.audiences.language.types import check
+from worker.audiences.language.walking import traits_in
 from worker.audiences.leaves import Leaf
 from worker.audiences.scalars import Scalar
 
@@ -110,11 +112,17 @@ def faults(definition: Definition, others: Mapping[str, Definition]) -> list[Que
             return found
         if definition.accounts:
             return [QueryError(f"account {definition.kind}s are not evaluated yet")]
-        _compile(definition, _keys(together))
+        _compile(definition, keys_of(together))
     except QueryError as error:
         return [error]
-    cycle = find_cycle({key: compiled.references for key, compiled in _compile_all(together).items()})
+    cycle = cycle_through(definition.key, lambda key: _names(together[key].query) if key in together else ())
     return [QueryError(f"{CYCLES[definition.kind]} ({' -> '.join(cycle)})")] if cycle else []
+
+
+@lru_cache(maxsize=REMEMBERED)
+def _names(query: str | None) -> frozenset[str]:
+    """What a query calls traits: those that are defined are what it depends on."""
+    return frozenset(() if query is None else (trait.path[0] for trait in traits_in(parse(query))))
 
 
 def _described(definition: Definition) -> str:
@@ -122,11 +130,12 @@ def _described(definition: Definition) -> str:
 
 
 def _compile_all(definitions: Mapping[str, Definition]) -> dict[str, Compiled]:
-    keys = _keys(definitions)
+    keys = keys_of(definitions)
     return {key: _compile(definition, keys) for key, definition in definitions.items()}
 
 
-def _keys(definitions: Mapping[str, Definition]) -> Keys:
+def keys_of(definitions: Mapping[str, Definition]) -> Keys:
+    """What is defined, by kind."""
     traits = frozenset(key for key, definition in definitions.items() if definition.kind == "trait")
     return Keys(frozenset(definitions) - traits, traits)
 
@@ -149,7 +158,7 @@ def build(definitions: Iterable[Definition], *, version: int) -> Catalogue:
     references = {key: one.references for key, one in compiled.items()}
     order = in_order(references)
     numbers = {key: number for number, key in enumerate(order)}
-    keys = _keys(by_key)
+    keys = keys_of(by_key)
     seen = [*in_order_of(keys.audiences, references), *in_order_of(keys.traits, references)]
     ranks = {key: rank for rank, key in enumerate(seen)}
     computations = tuple(_computation(numbers[key], ranks[key], by_key[key], compiled[key]) for key in order)

@@ -1,29 +1,31 @@
 """Who refers to whom: loops, and the order in which definitions are evaluated."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from collections.abc import Set as AbstractSet
 
 References = Mapping[str, AbstractSet[str]]
 """By key, the keys that a definition refers to; some of them may be nobody's."""
 
 
-def find_cycle(references: References) -> list[str] | None:
-    """A loop in who refers to whom, as keys from one back to itself; None when there is none."""
-    done: set[str] = set()
-    for start in sorted(references):
-        trail: list[str] = []
-        stack = [(start, iter(sorted(references[start])))]
-        trail.append(start)
-        while stack:
-            following = next((other for other in stack[-1][1] if other in references and other not in done), None)
-            if following is None:
-                stack.pop()
-                done.add(trail.pop())
-            elif following in trail:
-                return [*trail[trail.index(following) :], following]
-            else:
-                trail.append(following)
-                stack.append((following, iter(sorted(references[following]))))
+def cycle_through(key: str, references: Callable[[str], Iterable[str]]) -> list[str] | None:
+    """A loop from one definition back to itself, as keys; None when there is none.
+
+    ``references``: what a key's definition refers to; nothing for a key that is nobody's.
+    """
+    trail = [key]
+    ahead = [iter(sorted(references(key)))]
+    seen: set[str] = set()
+    while ahead:
+        following = next(ahead[-1], None)
+        if following == key:
+            return [*trail, key]
+        if following is None:
+            ahead.pop()
+            trail.pop()
+        elif following not in seen:
+            seen.add(following)
+            trail.append(following)
+            ahead.append(iter(sorted(references(following))))
     return None
 
 

@@ -108,12 +108,12 @@ def _reached(side: Any, compared: Sequence[Any]) -> Iterator[Any]:
     yield from _known(side)
     if isinstance(side, Undecided) and side.may_reach is not None:
         may_reach = side.may_reach
-        for value in _around(compared):
+        for value in values_around(compared):
             if any(may_reach(outcome, value) for outcome in side.outcomes):
                 yield value
 
 
-def _around(compared: Sequence[Any]) -> Iterator[Any]:
+def values_around(compared: Sequence[Any]) -> Iterator[Any]:
     """Values of every kind that a comparison with these may tell apart: each of them, its neighbours, what is far."""
     yield from (BEYOND, -BEYOND, "", LAST_CHARACTER)
     for value in compared:

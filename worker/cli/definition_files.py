@@ -7,8 +7,10 @@ from typing import NamedTuple
 from consumers.definitions import canonical, definition_of
 from schemas.definition import AudienceDefinition, TraitDefinition, record_key
 from schemas.definition_file import Definitions, Position, load
-from worker.audiences.catalogue import Definition, faults
+from worker.audiences.catalogue import Definition, faults, keys_of
+from worker.audiences.doubts import doubts, lookalikes
 from worker.audiences.language.errors import QueryError
+from worker.audiences.language.parser import parse
 from worker.errors import InputError
 
 SUFFIXES = (".yaml", ".yml", ".json")
@@ -62,6 +64,38 @@ def documents_of(texts: Mapping[str, str]) -> list[Document]:
     Raises:
         InputError: one line ``file:line:column: message`` for everything that is wrong.
     """
+    documents, computations = _read(texts)
+    identity = [document for document in documents.values() if document.key == "identity"]
+    return identity + [documents[key] for key in computations]
+
+
+class Doubts(NamedTuple):
+    """Lines as of ``documents_of``. ``faults``: what can never hold. ``hints``: what may be a slip."""
+
+    faults: list[str]
+    hints: list[str]
+
+
+def doubts_of(texts: Mapping[str, str]) -> Doubts:
+    """What is valid in some files and can hardly be meant.
+
+    Raises:
+        InputError: something is not valid.
+    """
+    computations = _read(texts)[1]
+    definitions = {definition.key: definition for definition, _ in computations.values()}
+    keys, found = keys_of(definitions), Doubts([], [])
+    for definition, place in computations.values():
+        if definition.query is None:
+            continue
+        query, name = parse(definition.query), f"{definition.kind} {definition.key!r}"
+        found.faults.extend(_located(place, f"{name}: {one.message}", one) for one in doubts(query, keys))
+        found.hints.extend(_located(place, f"{name}: {one.message}", one) for one in lookalikes(query, keys))
+    return found
+
+
+def _read(texts: Mapping[str, str]) -> tuple[dict[str, Document], dict[str, _Computation]]:
+    """All documents and those of audiences and traits, by record key."""
     loaded = {source: load(text, source=source) for source, text in texts.items()}
     found = [str(fault) for definitions in loaded.values() for fault in definitions.faults]
     if found:
@@ -73,8 +107,7 @@ def documents_of(texts: Mapping[str, str]) -> list[Document]:
     found += _check(computations)
     if found:
         raise InputError(*found)
-    identity = [document for document in documents.values() if document.key == "identity"]
-    return identity + [documents[key] for key in computations]
+    return documents, computations
 
 
 def _collect(
@@ -102,17 +135,14 @@ def _collect(
 
 
 def _check(computations: Mapping[str, _Computation]) -> list[str]:
-    """Faults of each audience and trait beside all the others."""
+    """Faults of each audience and trait beside all the others that have none by themselves."""
     found = []
+    sound = {key: definition for key, (definition, _) in computations.items() if not faults(definition, {})}
     for key, (definition, place) in computations.items():
-        others = {one.key: one for other, (one, _) in computations.items() if other != key and not _broken(one)}
+        others = {one.key: one for other, one in sound.items() if other != key}
         name = f"{definition.kind} {definition.key!r}"
         found += [_located(place, f"{name}: {error.message}", error) for error in faults(definition, others)]
     return found
-
-
-def _broken(definition: Definition) -> bool:
-    return bool(faults(definition, {}))
 
 
 def _located(place: _Place, message: str, error: QueryError | None = None) -> str:
