@@ -9,7 +9,7 @@ from consumers.framing import as_json
 from schemas import definition
 from schemas.codec import AvroDecoder
 from schemas.reasons import Reason, Refusal
-from worker.audiences.catalogue import Definition
+from worker.audiences.definitions import Definition
 from worker.engine.control import Change
 from worker.errors import InvariantError
 from worker.identity.rules import PERIODS_MS, Caps, Limit, Rules, spellings

@@ -12,6 +12,7 @@ from worker.audiences.language.render import render
 from worker.audiences.leaves import CountLeaf, Leaf, Occurrence, Selection, TimesLeaf, TotalLeaf, leaf_id_of
 from worker.audiences.reducers import total_of
 from worker.audiences.rows import FIRST, ROWS_MAX, Keep, RowsLeaf, newest, newest_of_each, peaks, troughs
+from worker.audiences.selecting import required_of
 from worker.audiences.selections import (
     FieldNode,
     canonical,
@@ -19,6 +20,7 @@ from worker.audiences.selections import (
     predicate_of,
     projection_of,
     reader_of,
+    selected,
 )
 from worker.audiences.sessions import SessionLeaf
 from worker.audiences.totals import Total
@@ -135,7 +137,14 @@ class Leaves:
         return leaf_id
 
     def _selection(self, events: tree.Events) -> Selection:
-        return Selection(events.name, predicate_of(events), self.beginning.history_ms)
+        alone = selected(events, events.where)
+        return Selection(
+            name=canonical(alone),
+            event=events.name,
+            where=predicate_of(alone),
+            required=required_of(alone.where),
+            history_ms=self.beginning.history_ms,
+        )
 
 
 def place_of(fields: tuple[FieldNode, ...], one: FieldNode) -> int:

@@ -1,25 +1,28 @@
 """The catalogue: all definitions of a space, compiled, with the indexes that make an event cost what it touches.
 
-event name -> leaves; leaf -> computations; trait key -> computations; external id -> computations; computation ->
-dependants. Computations are numbered in the order in which they are evaluated: dependencies first, then by key.
+event name -> filters -> leaves; leaf -> computations; trait key -> computations; external id -> computations;
+computation -> dependants. Computations are numbered in the order in which they are evaluated: dependencies first, then
+by key.
 """
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import Literal, NamedTuple, TypeVar
+from typing import Literal, TypeVar
 
+from worker.audiences.blank import blank
 from worker.audiences.building import Beginning
 from worker.audiences.compile import Compiled, Keys, compile_audience, compile_trait
-from worker.audiences.conditions import Condition, External
+from worker.audiences.conditions import External
+from worker.audiences.definitions import Computation, Definition
 from worker.audiences.dependencies import cycle_through, in_order, in_order_of
 from worker.audiences.language.errors import QueryError
 from worker.audiences.language.parser import REMEMBERED, parse
 from worker.audiences.language.types import check
 from worker.audiences.language.walking import traits_in
 from worker.audiences.leaves import Leaf
-from worker.audiences.scalars import Scalar
+from worker.audiences.selecting import Selector, selectors
 
 K = TypeVar("K")
 V = TypeVar("V")
@@ -31,65 +34,24 @@ CYCLES = {
 """Source of the first: Segment, "Audiences" (audiences of audiences)."""
 
 
-class Definition(NamedTuple):
-    """One audience or computed trait as the control plane holds it.
-
-    Of ``query`` and ``external_id`` exactly one is set; a trait has a query. ``revision`` counts the changes of the
-    definition, from 1; ``emit``: forms of its output; ``entered``/``exited``/``computed``: names of its events.
-    ``since``: None when every event counts that can still be had; else what names the definition's own beginning, so
-    that it shares no leaf with one that began earlier. ``history_ms``: how far before that beginning events count
-    (None: all the way, 0: not at all).
-    """
-
-    key: str
-    query: str | None = None
-    external_id: str | None = None
-    accounts: bool = False
-    include_anonymous: bool = False
-    since: str | None = None
-    history_ms: int | None = None
-    revision: int = 1
-    emit: tuple[str, ...] = ("track",)
-    entered: str = "Audience Entered"
-    exited: str = "Audience Exited"
-    kind: Literal["audience", "trait"] = "audience"
-    computed: str = "Trait Computed"
-
-
-@dataclass(frozen=True, slots=True)
-class Computation:
-    """A definition that can be evaluated: an audience has a condition, a trait a value.
-
-    ``number`` is its place in the order of evaluation, ``rank`` in the order in which readers see changes: audiences,
-    then traits, each dependencies first, then by key. ``eligibility``: how much of one
-    (``worker.audiences.evaluate.Profile``) it asks of its profiles.
-    """
-
-    number: int
-    rank: int
-    key: str
-    definition: Definition
-    eligibility: int
-    leaf_ids: frozenset[bytes]
-    condition: Condition | None
-    value: Scalar | None
-    counts: bool
-
-
 @dataclass(frozen=True, slots=True)
 class Catalogue:
-    """``version`` grows with every accepted change; states remember the version they were evaluated under."""
+    """``version`` grows with every accepted change; states remember the version they were evaluated under.
+
+    ``blank``: by eligibility, the numbers of what is to be evaluated for a new profile, whatever its first record.
+    """
 
     version: int = 0
     computations: tuple[Computation, ...] = ()
     by_key: Mapping[str, Computation] = field(default_factory=dict)
     leaves: Mapping[bytes, Leaf] = field(default_factory=dict)
-    leaves_by_event: Mapping[str, tuple[Leaf, ...]] = field(default_factory=dict)
+    selectors: Mapping[str, Selector] = field(default_factory=dict)
     numbers_by_leaf: Mapping[bytes, tuple[int, ...]] = field(default_factory=dict)
     numbers_by_trait: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
     numbers_by_external: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
     dependants: tuple[tuple[int, ...], ...] = ()
     key_by_external: Mapping[str, str] = field(default_factory=dict)
+    blank: tuple[tuple[int, ...], ...] = ((), (), ())
 
     def defines(self, kind: Literal["audience", "trait"], key: str) -> bool:
         """Whether a key is that of a definition of a kind."""
@@ -166,17 +128,19 @@ def build(definitions: Iterable[Definition], *, version: int) -> Catalogue:
     externals = {d.external_id: key for key, d in by_key.items() if d.external_id is not None}
     # A trait that nobody defines may be an unregistered passthrough segment: a change of either touches the reader.
     readers = [(trait, numbers[key]) for key in order for trait in compiled[key].traits]
+    dependants = tuple(tuple(numbers[other] for other in order if key in references[other]) for key in order)
     return Catalogue(
         version=version,
         computations=computations,
         by_key={one.key: one for one in computations},
         leaves=leaves,
-        leaves_by_event=_grouped((leaf.selection.event, leaf) for leaf in leaves.values()),
+        selectors=selectors(leaves.values()),
         numbers_by_leaf=_grouped((leaf_id, one.number) for one in computations for leaf_id in one.leaf_ids),
         numbers_by_trait=_grouped(readers),
         numbers_by_external=_grouped([*((external, numbers[key]) for external, key in externals.items()), *readers]),
-        dependants=tuple(tuple(numbers[other] for other in order if key in references[other]) for key in order),
+        dependants=dependants,
         key_by_external=externals,
+        blank=blank(computations, dependants),
     )
 
 

@@ -8,8 +8,9 @@ from collections.abc import Iterable
 from heapq import heapify, heappop, heappush
 from typing import Any, Literal, NamedTuple, Protocol, TypeAlias
 
-from worker.audiences.catalogue import Catalogue, Computation
+from worker.audiences.catalogue import Catalogue
 from worker.audiences.conditions import Facts
+from worker.audiences.definitions import Computation
 from worker.audiences.outcomes import Undecided
 from worker.audiences.scalars import Scalar
 from worker.audiences.windows import NEVER

@@ -51,11 +51,14 @@ class Predicate(Protocol):
 class Selection:
     """Which events a leaf takes: ``event`` by name, ``where`` by themselves (None: all).
 
-    ``history_ms``: how far before the leaf's own beginning events count (None: all the way).
+    ``name``: the same for all that select alike. ``required``: a property and the text that it must be, if ``where``
+    asks for one. ``history_ms``: how far before the leaf's own beginning events count (None: all the way).
     """
 
+    name: str
     event: str
     where: Predicate | None
+    required: tuple[tuple[str, ...], str] | None = None
     history_ms: int | None = None
 
 

@@ -7,7 +7,8 @@ from typing import NamedTuple
 from consumers.definitions import canonical, definition_of
 from schemas.definition import AudienceDefinition, TraitDefinition, record_key
 from schemas.definition_file import Definitions, Position, load
-from worker.audiences.catalogue import Definition, faults, keys_of
+from worker.audiences.catalogue import faults, keys_of
+from worker.audiences.definitions import Definition
 from worker.audiences.doubts import doubts, lookalikes
 from worker.audiences.language.errors import QueryError
 from worker.audiences.language.parser import parse

@@ -3,7 +3,8 @@
 from schemas import changes, mailbox
 from schemas.events import ExternalId, encode_external_ids
 from schemas.merging import Absorb, Expect
-from worker.audiences.catalogue import Catalogue, Definition
+from worker.audiences.catalogue import Catalogue
+from worker.audiences.definitions import Definition
 from worker.audiences.evaluate import Recomputed, Transition
 from worker.engine.mail import Absorption, EventMail, Expectation, Mail
 from worker.engine.merges import posted

@@ -13,7 +13,8 @@ from typing import NamedTuple
 import msgspec
 
 from schemas.reasons import Reason, Refusal
-from worker.audiences.catalogue import Catalogue, Definition, build, faults
+from worker.audiences.catalogue import Catalogue, build, faults
+from worker.audiences.definitions import Definition
 from worker.engine.books import Books
 from worker.engine.externals import external_key
 from worker.engine.output import Output

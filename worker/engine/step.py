@@ -9,7 +9,6 @@ from collections.abc import Sequence
 
 from worker.audiences.catalogue import Catalogue
 from worker.audiences.evaluate import Change, Reason, Transition, due_numbers, evaluate, evaluate_all
-from worker.audiences.leaves import Leaf, selects
 from worker.engine.judge import fire, renew
 from worker.engine.mail import (
     Absorbed,
@@ -60,7 +59,8 @@ def _tick(state: ProfileState, tick: Tick, catalogue: Catalogue) -> Step:
 def _event(state: ProfileState, mail: EventMail, catalogue: Catalogue) -> Step:
     at_ms = mail.at_ms
     now_ms = max(state.time_ms, at_ms)
-    leaves = _selecting(mail, catalogue, now_ms) if mail.name in catalogue.leaves_by_event else ()
+    selector = catalogue.selectors.get(mail.name) if mail.name is not None else None
+    leaves = () if selector is None else selector.select(mail.occurrence(), now_ms)
     identifiers = _new_identifiers(state, mail)
     traits, qualification = mail.traits(), mail.qualification
     fresh = state.applied == NO_RECORD
@@ -85,7 +85,9 @@ def _event(state: ProfileState, mail: EventMail, catalogue: Catalogue) -> Step:
     if state.awaiting:  # judged when all is here
         return Step(changed=True, changes=[])
     state.version = catalogue.version
-    if fresh or state.eligibility != eligibility:
+    if fresh:
+        touched.update(catalogue.blank[state.eligibility])
+    if state.eligibility != eligibility and not fresh:
         changes += evaluate_all(state, catalogue, reason)
     elif touched:
         changes += evaluate(state, catalogue, touched, reason)
@@ -100,12 +102,6 @@ def _new_identifiers(state: ProfileState, mail: EventMail) -> Sequence[tuple[str
     new = [identifier for identifier in mail.identifiers() if identifier not in known]
     state.meet(mail.external_ids)
     return new
-
-
-def _selecting(mail: EventMail, catalogue: Catalogue, now_ms: int) -> list[Leaf]:
-    """The leaves that count the event."""
-    occurrence = mail.occurrence()
-    return [leaf for leaf in catalogue.leaves_by_event[mail.name or ""] if selects(leaf, occurrence, now_ms)]
 
 
 def _catch_up(state: ProfileState, catalogue: Catalogue, now_ms: int) -> list[Change]:
