@@ -7,7 +7,7 @@ from typing import Any
 from worker.audiences.conditions import Around, Facts, Verdict
 from worker.audiences.language import tree
 from worker.audiences.outcomes import Undecided, decide
-from worker.audiences.populations import Population
+from worker.audiences.populations import Population, once
 from worker.audiences.relations import judge_of
 from worker.audiences.scalars import Scalar
 from worker.audiences.values import date_ms, iso
@@ -72,6 +72,9 @@ class RowsCount:
         self._enough = next(count for count in range(len(truth)) if all(one == truth[-1] for one in truth[count:]))
 
     def evaluate(self, facts: Facts, around: Around = ()) -> Verdict:
+        return once(around, self, lambda: self._evaluate(facts, around))
+
+    def _evaluate(self, facts: Facts, around: Around) -> Verdict:
         look = self._population.look(facts, around, enough=max(self._enough, 1))
         least = min(len(look.rows), len(self._truth) - 1)
         most = None if look.is_open else max(least, len(look.judged)) + 1

@@ -125,9 +125,9 @@ class _Compiler:
     def condition(self, node: tree.Query, scope: _Scope | None) -> Condition:
         match node:
             case tree.And():
-                return AllOf([self.condition(item, scope) for item in node.items])
+                return AllOf([self.condition(item, scope) for item in sorted(node.items, key=_has_events)])
             case tree.Or():
-                return AnyOf([self.condition(item, scope) for item in node.items])
+                return AnyOf([self.condition(item, scope) for item in sorted(node.items, key=_has_events)])
             case tree.Not():
                 return Negation(self.condition(node.item, scope))
             case tree.Compare():
@@ -261,6 +261,7 @@ def _rows_max(node: tree.Reduce, scope: _Scope | None) -> int:
 
 
 def _has_events(node: object) -> bool:
+    """Whether events are looked for: what can be told without them is looked at first."""
     match node:
         case tree.And() | tree.Or():
             return any(_has_events(item) for item in node.items)

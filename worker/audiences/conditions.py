@@ -11,14 +11,14 @@ from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
 from worker.audiences.kept import Accumulators
-from worker.audiences.rows import Row
 from worker.audiences.values import Test
 from worker.audiences.windows import NEVER, Rolling, inside_at, times_of
 
 Verdict = tuple[bool | None, int]
 
-Around = tuple[Row, ...]
-"""The events around a condition inside ``where``, the innermost last; empty outside."""
+Around = tuple[Any, ...]
+"""Empty outside any ``where``. Inside, what this evaluation has worked out so far (a dict), and then the events around
+the condition as rows, the innermost last."""
 
 
 class Facts(Protocol):
@@ -59,6 +59,8 @@ class AllOf:
         for part in self.parts:
             value, due = part.evaluate(facts, around)
             if value is False:
+                if due == NEVER:
+                    return False, NEVER
                 holds = False
                 until_true = max(until_true, due)
             else:
@@ -83,6 +85,8 @@ class AnyOf:
         for part in self.parts:
             value, due = part.evaluate(facts, around)
             if value:
+                if due == NEVER:
+                    return True, NEVER
                 holds = True
                 until_false = max(until_false, due)
             else:

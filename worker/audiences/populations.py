@@ -7,14 +7,19 @@ Source: Segment, "Query Language Reference" and "Engage FAQs" (funnels); docs/de
 """
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 from worker.audiences.conditions import Around, Condition, Facts
 from worker.audiences.kept import opened
 from worker.audiences.rows import AT, Row, at_of
 from worker.audiences.windows import NEVER, Rolling
+
+V = TypeVar("V")
+
+FIRST_NESTED = 2
+"""Length of ``Around`` in a ``where`` outside any other: there, every event comes up once."""
 
 
 class FromParent(NamedTuple):
@@ -47,6 +52,20 @@ class Look(NamedTuple):
     @property
     def is_decided(self) -> bool:
         return not self.is_open and not self.judged
+
+
+def once(around: Around, owner: object, work: Callable[[], V]) -> V:
+    """What a nested computation gives: it depends on the innermost event around, and is worked out once for each.
+
+    Otherwise a funnel of three steps would look at every triple of events, and not at every pair.
+    """
+    if len(around) <= FIRST_NESTED:
+        return work()
+    memory: dict[tuple[int, int], V] = around[0]
+    place = (id(owner), id(around[-1]))
+    if place not in memory:
+        memory[place] = work()
+    return memory[place]
 
 
 class _Slice(NamedTuple):
@@ -98,11 +117,12 @@ class Population:
     def _passing(
         self, where: Condition, facts: Facts, around: Around, rows: Sequence[Row], part: _Slice, enough: int
     ) -> Look:
+        within = around or ({},)
         passing: list[Row] = []
         judged: list[tuple[Row, bool]] = []
         while_passing = otherwise = NEVER
         for row in reversed(rows):
-            verdict, due_ms = where.evaluate(facts, (*around, row))
+            verdict, due_ms = where.evaluate(facts, (*within, row))
             if verdict is not False:
                 judged.append((row, verdict is True))
             if verdict:

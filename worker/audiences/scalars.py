@@ -12,7 +12,7 @@ from worker.audiences.conditions import Around, Facts
 from worker.audiences.kept import opened
 from worker.audiences.language import tree
 from worker.audiences.outcomes import Undecided, anything, outcomes_of
-from worker.audiences.populations import Gap, Look, Population
+from worker.audiences.populations import Gap, Look, Population, once
 from worker.audiences.rows import Row
 from worker.audiences.sessions import END, TOTAL
 from worker.audiences.totals import Total
@@ -147,7 +147,7 @@ class RowsValue:
     entries: Callable[[Row], Sequence[Any]]
 
     def read(self, facts: Facts, around: Around = ()) -> Reading:
-        return self._reading(self.population.look(facts, around), facts.time_ms)
+        return once(around, self, lambda: self._reading(self.population.look(facts, around), facts.time_ms))
 
     def course(self, facts: Facts, around: Around = ()) -> Iterator[Reading]:
         now_ms = facts.time_ms

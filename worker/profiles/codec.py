@@ -58,7 +58,7 @@ def encode(state: ProfileState) -> bytes:
         state.memberships,
         state.externals,
         state.dues,
-        {key: _written(entry) for key, entry in state.computations.items()},
+        {key: _written(entry) for key, entry in state.computations.items()} if state.computations else {},
         state.awaiting,
         state.sealed,
     )
