@@ -119,7 +119,7 @@ MOVING: dict[str, Callable[[int, int, int], bool]] = {
 
 COMPARATORS: dict[str, Callable[..., bool]] = {
     "equals": _equal,
-    "differs": lambda left, right: left is not None and not _equal(left, right),
+    "differs": lambda left, right: None not in (left, right) and not _equal(left, right),
     "absent": lambda left: left is None,
     "exists": lambda left: left is not None,
     "greater_than": _ordered(operator.gt),

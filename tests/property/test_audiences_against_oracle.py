@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
-from hypothesis import Phase, given, note, settings
+from hypothesis import given, note, settings
 from hypothesis import strategies as st
 
 from tests.property.audience_cases import (
@@ -26,7 +26,6 @@ from tests.property.audience_cases import (
 from tests.property.audience_oracle import Audience, Transition, transitions
 from worker.audiences.language.parser import parse
 from worker.cli.simulate import simulate_lines
-from worker.errors import InputError
 
 pytestmark = pytest.mark.property
 
@@ -83,14 +82,6 @@ def by_key(found: Sequence[Transition]) -> dict[str, list[tuple[str, bool, str |
 THOROUGH = settings(max_examples=60, deadline=None)  # a run in a busy CI may take its time
 
 
-def not_yet(what: str) -> pytest.MarkDecorator:
-    """Refused when the definitions are read; the mark goes when it is evaluated, and then must go."""
-    return pytest.mark.xfail(reason=f"{what} is refused until it is evaluated", raises=InputError)
-
-
-UNTIL_REFUSED = settings(THOROUGH, phases=[Phase.generate])  # the same refusal needs no smaller example
-
-
 @THOROUGH
 @given(definitions=audience_sets(PLAIN_COUNTS), log=LOGS)
 def test_counts_and_windows(definitions: dict[str, Any], log: Log) -> None:
@@ -127,15 +118,13 @@ def test_everything_together(definitions: dict[str, Any], log: Log) -> None:
     assert_as_the_oracle_says(definitions, log)
 
 
-@not_yet("'between'")
-@UNTIL_REFUSED
+@THOROUGH
 @given(definitions=audience_sets(COUNTS_BETWEEN), log=LOGS)
 def test_counts_between(definitions: dict[str, Any], log: Log) -> None:
     assert_as_the_oracle_says(definitions, log)
 
 
-@not_yet("a property compared with a trait")
-@UNTIL_REFUSED
+@THOROUGH
 @given(definitions=audience_sets(DYNAMIC_COUNTS), log=LOGS)
 def test_properties_compared_with_the_traits_of_now(definitions: dict[str, Any], log: Log) -> None:
     assert_as_the_oracle_says(definitions, log)

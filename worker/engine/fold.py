@@ -21,6 +21,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from worker.audiences.catalogue import Catalogue
+from worker.audiences.evaluate import Transition
 from worker.cache import TwoGenerations
 from worker.engine.announce import Announcer
 from worker.engine.mail import Absorption, Mail
@@ -145,7 +146,7 @@ class Folder:
                     continue
                 done = step(state, letter, catalogue)
                 changed |= done.changed
-                if done.transitions or done.told:
+                if done.changes or done.told:
                     made = self._announce(batch, profile, state, done, catalogue, sent_ms)
                     batch.pending[slot_of(profile)].append(PendingOutputs(letter.offset, profile, pack(made)))
                     outputs += made
@@ -175,12 +176,13 @@ class Folder:
         sent_ms: int,
     ) -> list[Output]:
         sizes = batch.sizes.setdefault(profile, Counter())
-        for transition in done.transitions:
-            entered = bool(transition.number & 1)
-            batch.transitions[transition.key, entered] += 1
-            sizes[transition.key] += 1 if entered else -1
-            if transition.reason == "time":
-                batch.lateness_ms.append(max(0, sent_ms - transition.at_ms))
+        for change in done.changes:
+            if change.reason == "time":
+                batch.lateness_ms.append(max(0, sent_ms - change.at_ms))
+            if isinstance(change, Transition):
+                entered = bool(change.number & 1)
+                batch.transitions[change.key, entered] += 1
+                sizes[change.key] += 1 if entered else -1
         return self._announcer.announce(profile, state, done, catalogue, sent_ms=sent_ms)
 
     def _kept(self, slot: int, offset: int) -> list[Output]:
