@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from tests.property.audience_logs import DEFINED_SEGMENT, UNDEFINED_SEGMENT, segment_id
 from tests.property.audience_oracle_records import Computation, Definitions
-from tests.property.audience_queries import Feature, Features, Texts, Value, junctions, leaves, reductions
+from tests.property.audience_queries import Feature, Features, Value, chains, junctions, leaves, reductions, references
 from worker.audiences.language.parser import parse
 
 KEYS = ("a", "k", "z")
@@ -19,32 +19,28 @@ TRAIT_KEYS = ("b", "y")
 def definition_sets(draw: st.DrawFn, features: Features) -> dict[str, Any]:
     """A definitions file: up to three audiences and, where they are a feature, up to two computed traits.
 
-    Each may refer to those that were drawn before it; the conditions are drawn from a few that all may use.
+    Each may refer to those that were drawn before it; some conditions are drawn once and used by several.
     """
     documents: dict[str, list[dict[str, Any]]] = {"audiences": _segments(features), "traits": []}
     known = _memberships(features)
-    shared = st.sampled_from(draw(st.lists(leaves(features, known), min_size=1, max_size=2)))
+    shared = draw(st.lists(leaves(features), min_size=1, max_size=2))
     for kind, key in draw(_keys(features)):
-        referable = known if Feature.CHAINS in features else []
         if kind == "traits":
             value = draw(trait_queries(features))
-            known.append(Value(f"trait('{key}')", value.kind))
         else:
-            value = Value(draw(junctions(shared | leaves(features, referable))), "membership")
-            known.append(Value(f"trait('{key}')", "membership"))
-        documents[kind].append({"key": key, "query": value.text, "include_anonymous": draw(st.booleans())})
-    return {kind: draw(st.permutations(listed)) for kind, listed in documents.items() if listed}
+            usable = [st.sampled_from(shared), leaves(features)]
+            if known and Feature.CHAINS in features:
+                usable += [references(known, features)] * 2
+            value = Value(draw(junctions(st.one_of(usable))), "membership")
+        known.append(Value(f"trait('{key}')", value.kind))
+        document = {"key": key, "query": value.text, "include_anonymous": draw(st.sampled_from([True, True, False]))}
+        documents[kind].append(document)
+    return {kind: draw(st.permutations(listed)) for kind, listed in documents.items()}
 
 
-@st.composite
-def trait_queries(draw: st.DrawFn, features: Features) -> Value:
-    value = draw(reductions(features))
-    if Feature.REDUCED_FUNNELS not in features and Feature.FUNNELS in features:
-        return value
-    if draw(st.integers(0, 4)):
-        return value
-    events = value.text[: value.text.rindex(")", 0, value.text.rindex("."))]
-    return Value(f"{events}).unique(property('word'))", "list")
+def trait_queries(features: Features) -> st.SearchStrategy[Value]:
+    lists = chains(features, 0).map(lambda chain: Value(f"{chain}.unique(property('word'))", "list"))
+    return st.one_of(reductions(features, 0), reductions(features, 0), lists)
 
 
 def _keys(features: Features) -> st.SearchStrategy[Sequence[tuple[str, str]]]:

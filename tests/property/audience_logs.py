@@ -8,27 +8,21 @@ id, so that all is one profile.
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from hypothesis import strategies as st
 
+from tests.acceptance.moments import DAY, HOUR, MINUTE, SECOND, iso, ms
 from tests.property.audience_oracle_records import Record
-from tests.property.audience_queries import DAY, HOUR, MINUTE, SECOND, SPANS, Feature, Features
+from tests.property.audience_queries import SPANS, Feature, Features
 
-EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-START_MS = (datetime(2025, 1, 1, tzinfo=UTC) - EPOCH) // timedelta(milliseconds=1)
+START_MS = ms("2025-01-01T00:00:00Z")
 SPAN_MS = 12 * DAY
 """After the last record: longer than every window, so that all that is due falls due."""
 FREE_AGAIN_MS = DAY + 20 * MINUTE
 """A messageId surely counts anew after that, surely not within a day."""
 DEFINED_SEGMENT, UNDEFINED_SEGMENT = "h", "s"
 CUSTOMER = {"id": "c1", "type": "customer_id", "collection": "users", "encoding": "none"}
-
-
-def iso(moment_ms: int) -> str:
-    text = (EPOCH + timedelta(milliseconds=moment_ms)).isoformat(timespec="milliseconds")
-    return text.replace("+00:00", "Z")
 
 
 def segment_id(key: str) -> str:
@@ -99,18 +93,16 @@ def steps(kinds: Sequence[str], values: st.SearchStrategy[Mapping[str, Any]]) ->
         values=values,
         title=SOME_WORDS,
         source=st.sampled_from(["web", "app", None]),
-        named=st.sampled_from([True, True, False]),
-        repeats=st.sampled_from([0, 0, 0, 0, 1, 2]),
+        named=st.sampled_from([True, True, True, False]),
+        repeats=st.sampled_from([0, 0, 0, 0, 0, 1, 2]),
     )
 
 
 def logs(features: Features) -> "st.SearchStrategy[Log]":
     """Logs of those kinds of records that these features look at, and of others."""
-    kinds = ["Bought", "Bought", "Seen", "page", "identify"]
-    if Feature.FUNNELS in features:
-        kinds += ["Bought", "Seen", "Seen"]
+    kinds = ["Bought", "Bought", "Bought", "Seen", "Seen", "page", "identify"]
     if features & {Feature.TRAITS, Feature.REFERENCES, Feature.DATES}:
-        kinds += ["identify"]
+        kinds += ["identify", "identify"]
     if Feature.DATES in features and Feature.COUNTS not in features:
         kinds = ["identify", "identify", "page"]
     if Feature.PASSTHROUGH in features:
@@ -118,7 +110,7 @@ def logs(features: Features) -> "st.SearchStrategy[Log]":
     values = VALUES
     if features & {Feature.DATES, Feature.MOVING_PROPERTIES}:
         values = st.builds(lambda some, date: {**some, "date": date}, VALUES, SOME_DATES)
-    return st.lists(steps(kinds, values), min_size=1, max_size=10).map(log_of)
+    return st.lists(steps(kinds, values), min_size=2, max_size=12).map(log_of)
 
 
 # --- The log ----------------------------------------------------------------------------------------------------

@@ -54,7 +54,10 @@ class TraitChange(NamedTuple):
 
 
 class State(NamedTuple):
-    """``members``: of which audiences; ``traits``: computed values; ``shown``: those that are told to others."""
+    """``members``: of which audiences; ``traits``: computed values; ``shown``: those that are told to others.
+
+    A trait that is absent is in neither.
+    """
 
     members: frozenset[str]
     traits: Mapping[str, Any]
@@ -107,11 +110,12 @@ def state_at(
     """The profile of these records at ``now_ms``; ``before``: the computed traits at the evaluation before."""
     moment = Moment(definitions, records, now_ms=now_ms, before=before or {})
     keys = {*definitions.audiences, *definitions.segments, *current_segments(records)}
-    traits = {key: moment.value_of(key) for key in definitions.traits}
+    values = {key: moment.value_of(key) for key in definitions.traits}
+    traits = {key: value for key, value in values.items() if value is not None}
     return State(
         members=frozenset(key for key in keys if moment.value_of(key)),
         traits=traits,
-        shown={key: traits[key] for key, one in definitions.traits.items() if moment.is_eligible(one)},
+        shown={key: value for key, value in traits.items() if moment.is_eligible(definitions.traits[key])},
     )
 
 

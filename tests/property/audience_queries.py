@@ -3,13 +3,15 @@
 Names are few and values collide; lengths of time are those by which records lie apart (``audience_logs``).
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from enum import StrEnum
+from functools import cache
 from typing import Literal, NamedTuple
 
 from hypothesis import strategies as st
 
-SECOND, MINUTE, HOUR, DAY = 1_000, 60_000, 3_600_000, 86_400_000
+from tests.acceptance.moments import DAY, HOUR, MINUTE, SECOND
+
 SPANS = {
     "90 seconds": 90 * SECOND,
     "30 minutes": 30 * MINUTE,
@@ -22,7 +24,7 @@ DEPTH_MAX = 2
 
 
 class Feature(StrEnum):
-    """A part of the language, in words that finish the sentence "… is not evaluated yet"."""
+    """A part of the language."""
 
     COUNTS = "a count of events"
     WITHIN = "'within'"
@@ -44,121 +46,93 @@ class Feature(StrEnum):
 
 
 Features = frozenset[Feature]
-Kind = Literal["number", "text", "date", "list", "membership"]
 Texts = st.SearchStrategy[str]
+Kind = Literal["count", "number", "text", "flag", "date", "list", "elements", "membership"]
 
 
 class Value(NamedTuple):
-    """The text of a value and how it can be compared."""
+    """The text of a value, and what it can be compared as."""
 
     text: str
     kind: Kind
 
 
-NAMES = st.sampled_from(["Bought", "Bought", "Seen", "Page Viewed"])
-NUMBERS = st.sampled_from(["0", "1", "2", "2.5", "-3", "10", "'2'", "'10'"])
-COUNTED = st.sampled_from(["0", "1", "1", "2", "3", "'1'"])
-WORDS = st.sampled_from(["'red'", "'Red'", "'green'", "'re'", "'2'", "'true'", "''"])
-PIECES = st.sampled_from(["'re'", "'d'", "'R'", "'2'", "'blue'"])
-CONSTANT_DATES = st.sampled_from(["2025-01-01", "2025-01-02", "'2025-01-03T00:00:00Z'", "2025-01-02T06:00:00Z"])
-OPERATORS = st.sampled_from(["=", "==", "!=", ">", ">=", "<", "<="])
-ORDERS = st.sampled_from(["greater_than", "at_least", "less_than", "at_most", "equals", "differs"])
-SPAN_TEXTS = st.sampled_from(list(SPANS))
-WITHINS = SPAN_TEXTS.map(".within({})".format)
-PARENT_WITHINS = SPAN_TEXTS.map(".within(parent: {})".format)
-BETWEENS = st.sampled_from(["0 days, 1 hour", "30 minutes, 1 hour", "1 hour, 1 day", "90 seconds, 3 days"]).map(
-    ".between({})".format
+# --- Comparisons: what stands behind a value --------------------------------------------------------------------
+
+OPERATORS = st.sampled_from([" = ", " == ", " != ", " > ", " >= ", " >= ", " < ", " <= "])
+NUMBERS = ["0", "1", "2", "2.5", "-3", "10", "'2'", "'10'"]
+WORDS = ["'red'", "'Red'", "'green'", "'re'", "'2'", "'true'", "''"]
+PIECES = ["'re'", "'d'", "'R'", "'2'", "'blue'"]
+CONSTANT_DATES = ["2025-01-01", "2025-01-02", "'2025-01-03T00:00:00Z'", "2025-01-02T06:00:00Z"]
+
+
+def called(names: Sequence[str], arguments: Sequence[str], *, arguments_max: int = 1) -> Texts:
+    """``.name(arguments)``."""
+    drawn = st.lists(st.sampled_from(arguments), min_size=1, max_size=arguments_max).map(", ".join)
+    return st.builds(".{}({})".format, st.sampled_from(names), drawn)
+
+
+def compared(arguments: Sequence[str]) -> Texts:
+    """By sign or by name, with one of these or with several."""
+    named = ["greater_than", "at_least", "less_than", "at_most", "equals", "differs"]
+    return st.one_of(
+        st.builds("{}{}".format, OPERATORS, st.sampled_from(arguments)),
+        called(named, arguments),
+        called(["one_of", "none_of"], arguments, arguments_max=3),
+    )
+
+
+PRESENT = st.sampled_from([".exists()", ".absent()"])
+FIXED_DATES = called(["before_date", "after_date"], CONSTANT_DATES) | PRESENT
+MOVING_DATES = called(["within_last", "within_next", "before_last", "after_next"], list(SPANS))
+TEXT_TESTS = st.one_of(
+    compared(WORDS),
+    called(["contains"], PIECES, arguments_max=3),
+    called(["omits", "starts_with", "ends_with"], PIECES),
+    PRESENT,
 )
-SESSIONS = st.sampled_from(["30 minutes", "1 hour", "1 day"]).map(".expires_after({})".format)
-SOURCES = st.sampled_from(["'web'", "'app'", "'web', 'app'", "['web']"]).map(".sources({{exclude: {}}})".format)
+TESTS: dict[Kind, Texts] = {
+    "count": compared(["0", "1", "1", "2", "3", "'1'"]) | st.just(" >= 1"),
+    "number": compared(NUMBERS) | PRESENT,
+    "text": TEXT_TESTS,
+    "flag": st.sampled_from([" = true", " = false", " = 'true'", " != true"]),
+    "date": FIXED_DATES,
+    "list": TEXT_TESTS,
+    "elements": called(["contains", "omits"], PIECES) | called(["equals", "differs"], WORDS) | PRESENT,
+    "membership": st.sampled_from([" = true", " = false", " != true", ".exists()", ".absent()"]),
+}
 
 
-# --- Comparisons ------------------------------------------------------------------------------------------------
+@cache
+def tests_of(kind: Kind, features: Features) -> Texts:
+    """Comparisons that make sense for such a value."""
+    return MOVING_DATES | FIXED_DATES if kind == "date" and Feature.DATES in features else TESTS[kind]
 
 
-def lists(items: Texts) -> Texts:
-    return st.lists(items, min_size=1, max_size=3).map(", ".join)
+def tested(value: Value, tests: Texts | None = None) -> Texts:
+    return (TESTS[value.kind] if tests is None else tests).map(value.text.__add__)
 
 
-def compared(left: Texts, right: Texts) -> Texts:
-    """Equality and order, by sign or by name."""
-    return st.one_of(
-        st.builds("{} {} {}".format, left, OPERATORS, right),
-        st.builds("{}.{}({})".format, left, ORDERS, right),
-    )
+FIELDS: dict[str, Kind] = {
+    "number": "number",
+    "deep.number": "number",
+    "items.$.number": "number",
+    "text": "text",
+    "deep.text": "text",
+    "list": "list",
+    "list.$": "elements",
+    "flag": "flag",
+    "date": "date",
+}
+"""What is inside the traits of an identify and the properties of an event."""
 
 
-def present(left: Texts) -> Texts:
-    return st.builds("{}.{}()".format, left, st.sampled_from(["exists", "absent"]))
-
-
-def choices(left: Texts, right: Texts) -> Texts:
-    return st.builds("{}.{}({})".format, left, st.sampled_from(["one_of", "none_of"]), lists(right))
-
-
-def number_conditions(left: Texts, numbers: Texts = NUMBERS) -> Texts:
-    return st.one_of(compared(left, numbers), choices(left, numbers), present(left))
-
-
-def text_conditions(left: Texts) -> Texts:
-    return st.one_of(
-        compared(left, WORDS),
-        choices(left, WORDS),
-        st.builds("{}.contains({})".format, left, lists(PIECES)),
-        st.builds("{}.{}({})".format, left, st.sampled_from(["omits", "starts_with", "ends_with"]), PIECES),
-        present(left),
-    )
-
-
-def element_conditions(left: Texts) -> Texts:
-    """Of each element of an array."""
-    pieces = st.builds("{}.{}({})".format, left, st.sampled_from(["contains", "omits"]), PIECES)
-    return st.one_of(st.builds("{} {} {}".format, left, st.sampled_from(["=", "!="]), WORDS), pieces, present(left))
-
-
-def fixed_date_conditions(left: Texts) -> Texts:
-    return st.builds("{}.{}({})".format, left, st.sampled_from(["before_date", "after_date"]), CONSTANT_DATES)
-
-
-def date_conditions(left: Texts) -> Texts:
-    moving = st.sampled_from(["within_last", "within_next", "before_last", "after_next"])
-    return st.builds("{}.{}({})".format, left, moving, SPAN_TEXTS) | fixed_date_conditions(left)
-
-
-def membership_conditions(left: Texts) -> Texts:
-    tests = st.sampled_from([" = true", " = false", " != true", ".exists()", ".absent()"])
-    return st.builds("{}{}".format, left, tests)
-
-
-def conditions_on(value: Value, *, moving: bool) -> Texts:
-    """Any comparison that makes sense for such a value; ``moving``: dates may move with the clock."""
-    text = st.just(value.text)
-    match value.kind:
-        case "number":
-            return number_conditions(text)
-        case "text":
-            return text_conditions(text)
-        case "date":
-            return date_conditions(text) if moving else fixed_date_conditions(text)
-        case "list":
-            return st.one_of(text_conditions(text), element_conditions(st.just(f"{value.text[:-2]}.$')")))
-    return membership_conditions(text)
-
-
+@cache
 def field_conditions(extractor: str) -> Texts:
-    """Conditions on ``trait`` or ``property``: both have the same names and kinds of values."""
-
-    def of(*names: str) -> Texts:
-        return st.sampled_from([f"{extractor}('{name}')" for name in names])
-
-    return st.one_of(
-        number_conditions(of("number", "deep.number", "text")),
-        text_conditions(of("text", "number", "deep.text", "list")),
-        st.builds("{} = {}".format, of("flag"), st.sampled_from(["true", "false", "'true'"])),
-        element_conditions(of("list.$")),
-        number_conditions(of("items.$.number")),
-        fixed_date_conditions(of("date")),
-    )
+    """Conditions on ``trait`` or ``property``; a number may be text, and the other way round."""
+    values = [Value(f"{extractor}('{name}')", kind) for name, kind in FIELDS.items()]
+    values += [Value(f"{extractor}('text')", "number"), Value(f"{extractor}('number')", "text")]
+    return st.one_of([tested(value) for value in values])
 
 
 def junctions(leaves: Texts, *, leaves_max: int = 5) -> Texts:
@@ -167,7 +141,7 @@ def junctions(leaves: Texts, *, leaves_max: int = 5) -> Texts:
         leaves,
         lambda inner: st.one_of(
             st.builds("({}) {} ({})".format, inner, st.sampled_from(["AND", "OR"]), inner),
-            st.builds("NOT ({})".format, inner),
+            inner.map("NOT ({})".format),
         ),
         max_leaves=leaves_max,
     )
@@ -175,120 +149,145 @@ def junctions(leaves: Texts, *, leaves_max: int = 5) -> Texts:
 
 # --- Events -----------------------------------------------------------------------------------------------------
 
-TEXT_REDUCERS = ["first({})", "last({})", "mode({}, 1)", "mode({}, 2)", "min({} as string)", "max({} as string)"]
-NUMBER_REDUCERS = ["sum({})", "avg({})", "min({})", "max({})", "sum({})", "max({} as number)"]
-NUMBER_FIELDS = ["property('number')", "property('mixed')", "property('items.$.number')"]
+NAMES = st.sampled_from(["Bought", "Bought", "Bought", "Seen", "Seen", "Page Viewed"])
+WITHINS = st.sampled_from([f".within({span})" for span in SPANS])
+PARENT_WITHINS = st.sampled_from([f".within(parent: {span})" for span in SPANS])
+BETWEENS = st.sampled_from(
+    [f".between({ends})" for ends in ("0 days, 1 hour", "30 minutes, 1 hour", "1 hour, 1 day", "90 seconds, 3 days")]
+)
+SESSIONS = st.sampled_from([f".expires_after({gap})" for gap in ("30 minutes", "1 hour", "1 day")])
+SOURCES = st.sampled_from([f".sources({{exclude: {ids}}})" for ids in ("'web'", "'app'", "'web', 'app'", "['web']")])
+
 TEXT_FIELDS = ["property('word')", "property('words.$')", "context('page.title')"]
+NUMBER_FIELDS = ["property('number')", "property('mixed')", "property('items.$.number')"]
 
 
-def _filled(reducers: Sequence[str], fields: Sequence[str]) -> Texts:
-    return st.builds(lambda reducer, field: reducer.format(field), st.sampled_from(reducers), st.sampled_from(fields))
+def _reducers(kind: Kind, names: Sequence[str], fields: Sequence[str]) -> st.SearchStrategy[Value]:
+    texts = [name.format(field) for name in names for field in fields]
+    return st.sampled_from([Value(text, kind) for text in texts])
 
 
-@st.composite
-def reducers(draw: st.DrawFn, features: Features) -> Value:
-    """A reducer and the kind of value that it gives."""
-    if Feature.REDUCERS not in features or draw(st.integers(0, 3)) == 0:
-        return Value("count()", "number")
+COUNT = st.just(Value("count()", "count"))
+DISTINCT = _reducers("count", ["unique({}).count()"], TEXT_FIELDS)
+REDUCERS = st.one_of(
+    DISTINCT,
+    _reducers("number", ["sum({})", "avg({})", "min({})", "max({})", "max({} as number)"], NUMBER_FIELDS),
+    _reducers("number", ["first({})", "last({})"], ["property('number')"]),
+    _reducers("text", ["first({})", "last({})", "mode({}, 1)", "mode({}, 2)"], TEXT_FIELDS),
+    _reducers("text", ["min({} as string)", "max({} as string)"], TEXT_FIELDS + NUMBER_FIELDS),
+    _reducers("text", ["mode({} as array, 1)", "mode({} as array, 2)"], ["property('words.$')"]),
+    _reducers("date", ["first({})", "last({})"], ["property('date')"]),
+)
+
+
+@cache
+def reducers(features: Features) -> st.SearchStrategy[Value]:
+    if Feature.REDUCERS not in features:
+        return COUNT
     if Feature.FUNNELS in features and Feature.REDUCED_FUNNELS not in features:
-        return Value(draw(st.just("count()") | _filled(["unique({}).count()"], TEXT_FIELDS)), "number")
-    texts = _filled(TEXT_REDUCERS, TEXT_FIELDS) | st.just("mode(property('words.$') as array, 1)")
-    return draw(
-        st.one_of(
-            _filled([*NUMBER_REDUCERS, "unique({}).count()"], NUMBER_FIELDS[:1]).map(lambda text: Value(text, "number")),
-            _filled(NUMBER_REDUCERS, NUMBER_FIELDS).map(lambda text: Value(text, "number")),
-            _filled(["unique({}).count()"], TEXT_FIELDS).map(lambda text: Value(text, "number")),
-            texts.map(lambda text: Value(text, "text")),
-            _filled(["first({})", "last({})"], ["property('date')"]).map(lambda text: Value(text, "date")),
-        )
-    )
+        return COUNT | DISTINCT
+    return COUNT | REDUCERS | REDUCERS
 
 
-def windows(features: Features, *, depth: int, is_filtered: bool) -> Texts:
-    """None most of the time for a nested event, which has a window of its own: that it comes after its parent."""
-    offered = [st.just("")]
-    if depth:
-        offered += [PARENT_WITHINS, PARENT_WITHINS]
+@cache
+def windows(features: Features, depth: int, *, is_filtered: bool) -> Texts:
+    """A nested event has a window of its own anyway: after its parent.
+
+    No session of events that are undecided: how many there may be is then no range.
+    """
+    offered = [st.just(""), *([PARENT_WITHINS] * 2 if depth else [])]
     if Feature.WITHIN in features:
-        offered += [WITHINS] if depth else [WITHINS, WITHINS]
+        offered += [WITHINS] * (1 if depth else 2)
     if Feature.BETWEEN in features:
-        offered.append(BETWEENS)
+        offered += [BETWEENS]
     if Feature.SESSIONS in features and not (Feature.FUNNELS in features and is_filtered):
-        offered.append(SESSIONS)
+        offered += [SESSIONS] * 2
     return st.one_of(offered)
 
 
+@cache
 @st.composite
-def reductions(draw: st.DrawFn, features: Features, depth: int = 0) -> Value:
-    """``event(…)``, perhaps filtered, perhaps in a window, reduced."""
+def chains(draw: st.DrawFn, features: Features, depth: int) -> str:
+    """``event(…)``, perhaps filtered, perhaps in a window; ``depth``: how many events are around it."""
     is_filtered = Feature.WHERE in features and draw(st.booleans())
     filters = [f".where({draw(wheres(features, depth + 1))})"] if is_filtered else []
-    filters.append(draw(windows(features, depth=depth, is_filtered=is_filtered)))
+    filters.append(draw(windows(features, depth, is_filtered=is_filtered)))
     if Feature.SOURCES in features and draw(st.booleans()):
         filters.append(draw(SOURCES))
-    name = draw(NAMES)
+    if draw(st.booleans()):
+        filters.reverse()
+    return f"event('{draw(NAMES)}'){''.join(filters)}"
+
+
+@cache
+@st.composite
+def reductions(draw: st.DrawFn, features: Features, depth: int) -> Value:
+    chain = draw(chains(features, depth))
     reducer = draw(reducers(features))
-    return Value(f"event('{name}'){''.join(draw(st.permutations(filters)))}.{reducer.text}", reducer.kind)
+    return Value(f"{chain}.{reducer.text}", reducer.kind)
 
 
+@cache
 @st.composite
-def event_conditions(draw: st.DrawFn, features: Features, depth: int = 0) -> str:
+def event_conditions(draw: st.DrawFn, features: Features, depth: int) -> str:
     reduction = draw(reductions(features, depth))
-    if reduction.kind == "number" and Feature.REFERENCES in features and draw(st.booleans()):
-        right = draw(others(features, depth=depth))
-        return f"{reduction.text} {draw(OPERATORS)} {right}"
-    if reduction.text.endswith("count()"):
-        return draw(number_conditions(st.just(reduction.text), COUNTED))
-    return draw(conditions_on(reduction, moving=Feature.DATES in features))
+    if Feature.REFERENCES in features and reduction.kind in {"count", "number"} and draw(st.booleans()):
+        return reduction.text + draw(OPERATORS) + draw(others(features, depth))
+    return reduction.text + draw(tests_of(reduction.kind, features))
 
 
-@st.composite
-def others(draw: st.DrawFn, features: Features, *, depth: int) -> str:
+@cache
+def others(features: Features, depth: int) -> Texts:
     """A value that is compared with in place of a constant."""
-    fields = ["trait('number')", "trait('number')", "trait('text')"]
+    named = ["trait('number')", "trait('number')", "trait('text')"]
     if depth:
-        fields += ["property('number')", "property('text')"]
+        named += ["property('number')", "property('text')"]
     if Feature.FUNNELS in features and depth > 1:
-        fields.append("property(parent: 'number')")
-    if depth <= DEPTH_MAX and (not depth or Feature.FUNNELS in features) and draw(st.integers(0, 3)) == 0:
-        return draw(reductions(features, depth)).text
-    return draw(st.sampled_from(fields))
+        named.append("property(parent: 'number')")
+    values = st.sampled_from(named)
+    if Feature.COUNTS in features and (not depth or (Feature.FUNNELS in features and depth <= DEPTH_MAX)):
+        return values | reductions(features, depth).map(lambda reduction: reduction.text)
+    return values
 
 
+@cache
 def wheres(features: Features, depth: int) -> Texts:
     """Conditions of an event; ``depth``: how many events it is inside, itself included."""
     offered = [field_conditions("property"), st.just("property('number') > 0")]
     if Feature.CONTEXT in features:
-        offered.append(text_conditions(st.sampled_from(["context('page.title')", "property('page_name')"])))
+        offered += [tested(Value(text, "text")) for text in ("context('page.title')", "property('page_name')")]
     if Feature.MOVING_PROPERTIES in features:
-        offered.append(date_conditions(st.just("property('date')")))
+        offered += [tested(Value("property('date')", "date"), MOVING_DATES)] * 2
     if Feature.REFERENCES in features:
         left = st.sampled_from(["property('number')", "property('text')", "trait('number')"])
-        offered.append(st.builds("{} {} {}".format, left, OPERATORS, others(features, depth=depth)))
-        texts = st.sampled_from(["contains", "omits", "starts_with", "ends_with"])
-        offered.append(st.builds("property('text').{}(trait('text'))".format, texts))
+        offered.append(st.builds("{}{}{}".format, left, OPERATORS, others(features, depth)))
+        texts = called(["contains", "omits", "starts_with", "ends_with"], ["trait('text')", "property('word')"])
+        offered.append(texts.map("property('text')".__add__))
     if Feature.FUNNELS in features and depth <= DEPTH_MAX:
         offered += [event_conditions(features, depth)] * 3
     if Feature.FUNNELS in features and depth > 1:
         same = st.sampled_from(["number", "word", "text"])
-        offered += [st.builds("property('{0}') {1} property(parent: '{0}')".format, same, OPERATORS)] * 2
+        offered += [st.builds("property('{0}'){1}property(parent: '{0}')".format, same, OPERATORS)] * 2
     return junctions(st.one_of(offered), leaves_max=3)
 
 
-# --- Whole queries ----------------------------------------------------------------------------------------------
+# --- Conditions of audiences ------------------------------------------------------------------------------------
 
 
-def leaves(features: Features, known: Iterable[Value]) -> Texts:
-    """One condition of an audience; ``known``: definitions that it may refer to."""
-    moving = Feature.DATES in features
-    offered: list[Texts] = []
-    if Feature.COUNTS in features:
-        offered += [event_conditions(features)] * 2
+@cache
+def leaves(features: Features) -> Texts:
+    """One condition of an audience, without reference to another definition."""
+    offered = [event_conditions(features, 0)] * 2 if Feature.COUNTS in features else []
     if Feature.TRAITS in features:
         offered.append(field_conditions("trait"))
-    if moving:
-        offered.append(date_conditions(st.just("trait('date')")))
+    if Feature.DATES in features:
+        offered.append(tested(Value("trait('date')", "date"), MOVING_DATES))
     if Feature.TRAITS in features and Feature.REFERENCES in features:
-        offered.append(st.builds("trait('number') {} {}".format, OPERATORS, others(features, depth=0)))
-    references = [conditions_on(value, moving=moving) for value in known]
-    return st.one_of(*offered, st.one_of(references)) if references else st.one_of(offered)
+        offered.append(st.builds("trait('number'){}{}".format, OPERATORS, others(features, 0)))
+    return st.one_of(offered)
+
+
+def references(known: Sequence[Value], features: Features) -> Texts:
+    """A condition on one of these memberships and computed traits."""
+    elements = [Value(f"{value.text[:-2]}.$')", "elements") for value in known if value.kind == "list"]
+    return st.one_of([tested(value, tests_of(value.kind, features)) for value in (*known, *elements)])

@@ -6,14 +6,14 @@ of it are expected to fail until the feature is added to ``EVALUATED``, and then
 
 import json
 from collections.abc import Mapping, Sequence
-from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
 from hypothesis import Phase, given, note, reject, settings
 
+from tests.acceptance.moments import iso, ms
 from tests.property.audience_definitions import as_the_oracle_reads, definition_sets
-from tests.property.audience_logs import EPOCH, Log, iso, logs
+from tests.property.audience_logs import Log, logs
 from tests.property.audience_oracle import AmbiguousError, TraitChange, Transition, changes
 from tests.property.audience_oracle_values import as_json
 from tests.property.audience_queries import Feature, Features
@@ -86,7 +86,7 @@ def engine_changes(documents: Mapping[str, Any], log: Log) -> list[Change]:
 def transition_of(value: Mapping[str, Any]) -> Transition:
     return Transition(
         key=value["properties"]["audience_key"],
-        at_ms=moment_ms(value),
+        at_ms=ms(value["timestamp"]),
         entered=value["event"] == "Audience Entered",
         reason=value["context"]["audience"]["reason"],
     )
@@ -94,11 +94,7 @@ def transition_of(value: Mapping[str, Any]) -> Transition:
 
 def trait_change_of(value: Mapping[str, Any]) -> TraitChange:
     key = value["properties"]["trait_key"]
-    return TraitChange(key, moment_ms(value), value["properties"][key])
-
-
-def moment_ms(value: Mapping[str, Any]) -> int:
-    return (datetime.fromisoformat(value["timestamp"]) - EPOCH) // timedelta(milliseconds=1)
+    return TraitChange(key, ms(value["timestamp"]), value["properties"][key])
 
 
 def readable(some: Sequence[Change], expected: Sequence[Change]) -> list[str]:
