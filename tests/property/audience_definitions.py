@@ -7,7 +7,17 @@ from hypothesis import strategies as st
 
 from tests.property.audience_logs import DEFINED_SEGMENT, UNDEFINED_SEGMENT, segment_id
 from tests.property.audience_oracle_records import Computation, Definitions
-from tests.property.audience_queries import Feature, Features, Value, chains, junctions, leaves, reductions, references
+from tests.property.audience_queries import (
+    Feature,
+    Features,
+    Value,
+    chains,
+    evenly,
+    junctions,
+    leaves,
+    reductions,
+    references,
+)
 from worker.audiences.language.parser import parse
 
 KEYS = ("a", "k", "z")
@@ -28,10 +38,10 @@ def definition_sets(draw: st.DrawFn, features: Features) -> dict[str, Any]:
         if kind == "traits":
             value = draw(trait_queries(features))
         else:
-            usable = [st.sampled_from(shared), leaves(features)]
+            usable = [st.sampled_from(shared), leaves(features), leaves(features)]
             if known and Feature.CHAINS in features:
-                usable += [references(known, features)] * 2
-            value = Value(draw(junctions(st.one_of(usable))), "membership")
+                usable += [references(known, features)] * 3
+            value = Value(draw(junctions(evenly(*usable), more=[0, 0, 1, 2])), "membership")
         known.append(Value(f"trait('{key}')", value.kind))
         document = {"key": key, "query": value.text, "include_anonymous": draw(st.sampled_from([True, True, False]))}
         documents[kind].append(document)
@@ -40,7 +50,7 @@ def definition_sets(draw: st.DrawFn, features: Features) -> dict[str, Any]:
 
 def trait_queries(features: Features) -> st.SearchStrategy[Value]:
     lists = chains(features, 0).map(lambda chain: Value(f"{chain}.unique(property('word'))", "list"))
-    return st.one_of(reductions(features, 0), reductions(features, 0), lists)
+    return evenly(reductions(features, 0), reductions(features, 0), lists)
 
 
 def _keys(features: Features) -> st.SearchStrategy[Sequence[tuple[str, str]]]:

@@ -76,9 +76,7 @@ class Occasion(NamedTuple):
     is_last: bool = True
 
 
-def changes(
-    definitions: Definitions, records: Sequence[Record], *, until_ms: int
-) -> list[Transition | TraitChange]:
+def changes(definitions: Definitions, records: Sequence[Record], *, until_ms: int) -> list[Transition | TraitChange]:
     """Every change of the profile up to and including ``until_ms``, in order.
 
     ``records``: in the order of their arrival, ``at_ms`` non-decreasing. Of one evaluation audiences come before

@@ -608,5 +608,7 @@ def test_instants_are_all_edges_of_windows_sessions_and_dates() -> None:
     at, day = "2025-01-01T00:00:00Z", "2025-03-01T00:00:00Z"
     records = [track("X", at), identify(at, {"deep": [{"day": day}]})]
 
-    due = {ms(at) + span for span in (MINUTE, 30 * MINUTE, HOUR, 2 * HOUR)} | {ms(day) + span for span in (-DAY, 0, DAY)}
+    due = {ms(at) + span for span in (MINUTE, 30 * MINUTE, HOUR, 2 * HOUR)} | {
+        ms(day) + span for span in (-DAY, 0, DAY)
+    }
     assert instants(definitions, records) == sorted({time + near for time in due for near in (-1, 0, 1)})
