@@ -5,19 +5,10 @@ from typing import Any
 
 from hypothesis import strategies as st
 
+from tests.property.audience_comparisons import Feature, Features, Value, evenly
 from tests.property.audience_logs import DEFINED_SEGMENT, UNDEFINED_SEGMENT, segment_id
 from tests.property.audience_oracle_records import Computation, Definitions
-from tests.property.audience_queries import (
-    Feature,
-    Features,
-    Value,
-    chains,
-    evenly,
-    junctions,
-    leaves,
-    reductions,
-    references,
-)
+from tests.property.audience_queries import chains, junctions, leaves, reductions, references
 from worker.audiences.language.parser import parse
 
 KEYS = ("a", "k", "z")

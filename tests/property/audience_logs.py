@@ -13,8 +13,8 @@ from typing import Any
 from hypothesis import strategies as st
 
 from tests.acceptance.moments import DAY, HOUR, MINUTE, SECOND, iso, ms
+from tests.property.audience_comparisons import SPANS, Feature, Features, evenly
 from tests.property.audience_oracle_records import Record
-from tests.property.audience_queries import SPANS, Feature, Features, evenly
 
 START_MS = ms("2025-01-01T00:00:00Z")
 SPAN_MS = 12 * DAY
@@ -98,7 +98,7 @@ def steps(kinds: Sequence[str]) -> st.SearchStrategy[Step]:
         late_ms=LATENESS_MS,
         held_back_ms=st.sampled_from([0, 0, 0, 0, 0, 1, 30 * MINUTE]),
         kind=st.sampled_from(kinds),
-        values=evenly(VALUES, FEW_VALUES),
+        values=evenly(FEW_VALUES, VALUES),
         title=SOME_WORDS,
         source=st.sampled_from(["web", "app", None]),
         named=st.sampled_from([True, True, True, False]),
@@ -115,7 +115,7 @@ def logs(features: Features) -> "st.SearchStrategy[Log]":
         kinds = ["identify", "identify", "page"]
     if Feature.PASSTHROUGH in features:
         kinds += ["qualify"] * 4 + ["disqualify"] * 4
-    lengths = st.integers(3, 12)
+    lengths = st.integers(1, 12)
     return lengths.flatmap(lambda n: st.lists(steps(kinds), min_size=n, max_size=n)).map(log_of)
 
 

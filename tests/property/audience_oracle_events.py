@@ -192,7 +192,7 @@ def _leads_to(reduce: tree.Reduce, now: Any, value: Any) -> bool:
     as_string = reduce.as_type == "string"
     match reduce.reducer:
         case "count" | "unique_count":
-            return isinstance(value, int) and value >= now
+            return is_number(value) and value >= now
         case "min":
             return isinstance(value, str) == as_string and (now is None or value <= now)
         case "max":

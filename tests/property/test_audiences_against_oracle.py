@@ -12,11 +12,11 @@ import pytest
 from hypothesis import Phase, given, note, reject, settings
 
 from tests.acceptance.moments import iso, ms
+from tests.property.audience_comparisons import Feature, Features
 from tests.property.audience_definitions import as_the_oracle_reads, definition_sets
 from tests.property.audience_logs import Log, logs
 from tests.property.audience_oracle import AmbiguousError, TraitChange, Transition, changes
 from tests.property.audience_oracle_values import as_json
-from tests.property.audience_queries import Feature, Features
 from worker.cli.simulate import simulate_lines
 from worker.errors import InputError
 
