@@ -6,8 +6,8 @@ formula. Changes are what differs between one evaluation and the next, and the i
 *all* at which anything could differ: every record, and every time in the log moved by every duration in the
 definitions, a millisecond before and after it as well.
 
-The language is covered but for accounts (ANY, ALL) and entities; a profile's records may have come from several
-that were merged.
+The language is covered but for accounts (ANY, ALL) and entities. A profile is one from the start: no merges, and
+no definitions that come, change or go.
 
 Source: Segment, "Query Language Reference"; docs/decisions.md.
 """
