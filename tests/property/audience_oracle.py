@@ -210,11 +210,12 @@ def _dates(value: Any) -> Iterator[int]:
 def output_order(definitions: Definitions, segments: Iterable[str] = ()) -> list[str]:
     """The keys of audiences, then of traits: what is depended on first, and of what may come next the smallest key.
 
-    ``segments``: external audiences that nobody has defined.
+    ``segments``: external audiences; those that nobody has defined come before all others.
     """
     needs = {key: set(_references(one.query)) for key, one in definitions.computations.items()}
-    audiences = {*definitions.audiences, *definitions.segments, *segments}
-    return [*_by_dependence(audiences, needs), *_by_dependence(set(definitions.traits), needs)]
+    audiences = {*definitions.audiences, *definitions.segments}
+    undefined = sorted(set(segments) - audiences)
+    return [*undefined, *_by_dependence(audiences, needs), *_by_dependence(set(definitions.traits), needs)]
 
 
 def _by_dependence(keys: set[str], needs: Mapping[str, set[str]]) -> list[str]:

@@ -119,6 +119,7 @@ def test_what_is_depended_on_comes_first_then_the_smaller_key_and_traits_last() 
     )
 
     assert output_order(definitions) == ["m", "b", "z", "a", "t", "s"]
+    assert output_order(definitions, ["n"])[0] == "n", "nobody has defined it"
 
 
 def test_external_audiences_go_by_their_own_times() -> None:

@@ -45,7 +45,7 @@ def compare_engine_and_oracle(features: Features) -> None:
     refused = bool(features - EVALUATED)
     phases = [Phase.generate] if refused else list(Phase)  # the same refusal needs no smaller example
 
-    @settings(deadline=None, phases=phases)  # a run in a busy CI may take its time
+    @settings(deadline=None, phases=phases, report_multiple_bugs=False)  # a run in a busy CI may take its time
     @given(documents=definition_sets(features), log=logs(features))
     def engine_and_oracle_agree(documents: dict[str, Any], log: Log) -> None:
         note(json.dumps(documents, indent=1))
