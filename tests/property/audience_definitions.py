@@ -1,6 +1,6 @@
 """Random sets of definitions: audiences and computed traits that share conditions and refer to each other."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from hypothesis import strategies as st
@@ -68,10 +68,10 @@ def _memberships(features: Features) -> list[Value]:
     return [Value(f"trait('{key}')", "membership") for key in (DEFINED_SEGMENT, UNDEFINED_SEGMENT)]
 
 
-def as_the_oracle_reads(documents: dict[str, Any]) -> Definitions:
+def as_the_oracle_reads(documents: Mapping[str, Any]) -> Definitions:
     """The same definitions, parsed."""
 
-    def parsed(document: dict[str, Any]) -> Computation:
+    def parsed(document: Mapping[str, Any]) -> Computation:
         return Computation(parse(document["query"]), include_anonymous=document["include_anonymous"])
 
     audiences = documents.get("audiences", [])

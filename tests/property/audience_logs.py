@@ -130,6 +130,11 @@ class Log:
     records: list[Record]
     end_ms: int
 
+    def until(self, end_ms: int) -> "Log":
+        """What has come by then."""
+        lines = [line for line in self.lines if ms(json.loads(line)["at"]) <= end_ms]
+        return Log(lines, [record for record in self.records if record.at_ms <= end_ms], end_ms)
+
 
 def log_of(listed: Sequence[Step]) -> Log:
     """Lines and accepted records; a repetition in the grey zone of the dedup window is left out."""

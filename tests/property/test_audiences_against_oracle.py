@@ -9,7 +9,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pytest
-from hypothesis import Phase, given, note, reject, settings
+from hypothesis import Phase, assume, given, note, reject, settings
+from hypothesis import strategies as st
 
 from tests.acceptance.moments import iso, ms
 from tests.property.audience_comparisons import Feature, Features
@@ -48,17 +49,24 @@ def compare_engine_and_oracle(features: Features) -> None:
     @settings(deadline=None, phases=phases, report_multiple_bugs=False)  # a run in a busy CI may take its time
     @given(documents=definition_sets(features), log=logs(features))
     def engine_and_oracle_agree(documents: dict[str, Any], log: Log) -> None:
-        note(json.dumps(documents, indent=1))
-        note("\n".join(log.lines))
-        try:
-            expected = changes(as_the_oracle_reads(documents), log.records, until_ms=log.end_ms)
-        except AmbiguousError:
-            reject()
-        found = engine_changes(documents, log)
-
-        assert readable(found, expected) == readable(expected, expected)
+        assert_agreement(documents, log, oracle_changes(documents, log))
 
     engine_and_oracle_agree()
+
+
+def assert_agreement(documents: Mapping[str, Any], log: Log, expected: Sequence[Change]) -> None:
+    note(json.dumps(documents, indent=1))
+    note("\n".join(log.lines))
+    found = engine_changes(documents, log)
+
+    assert readable(found, expected) == readable(expected, expected)
+
+
+def oracle_changes(documents: Mapping[str, Any], log: Log) -> list[Change]:
+    try:
+        return changes(as_the_oracle_reads(documents), log.records, until_ms=log.end_ms)
+    except AmbiguousError:
+        reject()
 
 
 # --- The engine's answer ----------------------------------------------------------------------------------------
@@ -194,3 +202,17 @@ def test_chains(features: Features) -> None:
 @family(evaluated=EVALUATED, language=set(Feature))
 def test_everything_together(features: Features) -> None:
     compare_engine_and_oracle(features)
+
+
+@settings(deadline=None, max_examples=50)
+@given(documents=definition_sets(frozenset(EVALUATED)), log=logs(frozenset(EVALUATED)), data=st.data())
+def test_a_run_may_end_at_any_change_or_a_millisecond_beside_it(
+    documents: dict[str, Any], log: Log, data: st.DataObject
+) -> None:
+    """What is due then has happened, what is due a millisecond later has not."""
+    all_changes = oracle_changes(documents, log)
+    assume(all_changes)
+    change = data.draw(st.sampled_from(all_changes))
+    shorter = log.until(change.at_ms + data.draw(st.sampled_from([0, -1, 1])))
+
+    assert_agreement(documents, shorter, oracle_changes(documents, shorter))
