@@ -12,13 +12,13 @@ from tests.property.audience_queries import chains, junctions, leaves, reduction
 from worker.audiences.language.parser import parse
 
 KEYS = ("a", "k", "z")
-TRAIT_KEYS = ("b", "y")
+TRAIT_KEYS = ("b", "n", "y")
 """Drawn in any order, so that what is depended on comes now before and now after what depends on it."""
 
 
 @st.composite
 def definition_sets(draw: st.DrawFn, features: Features) -> dict[str, Any]:
-    """A definitions file: up to three audiences and, where they are a feature, up to two computed traits.
+    """A definitions file: up to three audiences and, where they are a feature, three computed traits.
 
     Each may refer to those that were drawn before it; some conditions are drawn once and used by several.
     """
@@ -45,14 +45,11 @@ def trait_queries(features: Features) -> st.SearchStrategy[Value]:
 
 
 def _keys(features: Features) -> st.SearchStrategy[Sequence[tuple[str, str]]]:
-    """What is defined, in the order in which it may be referred to."""
-    offered = [("audiences", key) for key in KEYS]
-    if Feature.COMPUTED_TRAITS in features:
-        offered += [("traits", key) for key in TRAIT_KEYS]
-    chosen = st.lists(st.sampled_from(offered), min_size=1, max_size=len(offered), unique=True)
-    if Feature.COMPUTED_TRAITS in features:
-        return chosen.map(lambda keys: list(dict.fromkeys([*keys, ("traits", "b")])))
-    return chosen
+    """What is defined, in the order in which it may be referred to; of computed traits all, for they show values."""
+    audiences = st.lists(st.sampled_from([("audiences", key) for key in KEYS]), min_size=1, max_size=3, unique=True)
+    if Feature.COMPUTED_TRAITS not in features:
+        return audiences
+    return audiences.flatmap(lambda keys: st.permutations([*(("traits", key) for key in TRAIT_KEYS), *keys]))
 
 
 def _segments(features: Features) -> list[dict[str, Any]]:

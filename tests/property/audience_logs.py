@@ -7,7 +7,7 @@ id, so that all is one profile.
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from hypothesis import strategies as st
@@ -76,13 +76,14 @@ FEW_VALUES = st.fixed_dictionaries(
 class Step:
     """One line of the input, before duplicates are told from events.
 
-    ``held_back_ms``: how long after its receipt the record came. ``repeats``: which earlier step's messageId it
-    has, counted back; 0: its own.
+    ``held_back_ms``: how long after its receipt the record came. ``at_once``: it happened when the one before it
+    did, however late that is. ``repeats``: which earlier step's messageId it has, counted back; 0: its own.
     """
 
     gap_ms: int
     late_ms: int
     held_back_ms: int
+    at_once: bool
     kind: str
     values: Mapping[str, Any]
     title: str | None
@@ -97,6 +98,7 @@ def steps(kinds: Sequence[str]) -> st.SearchStrategy[Step]:
         gap_ms=GAPS_MS,
         late_ms=LATENESS_MS,
         held_back_ms=st.sampled_from([0, 0, 0, 0, 0, 1, 30 * MINUTE]),
+        at_once=st.sampled_from([False, False, False, False, False, True]),
         kind=st.sampled_from(kinds),
         values=evenly(FEW_VALUES, VALUES),
         title=SOME_WORDS,
@@ -142,9 +144,11 @@ def log_of(listed: Sequence[Step]) -> Log:
     records: list[Record] = []
     message_ids: list[str] = []
     claimed: dict[str, int] = {}
-    at_ms = START_MS
-    for index, step in enumerate(listed):
-        at_ms += step.gap_ms
+    at_ms = happened_ms = START_MS
+    for index, drawn in enumerate(listed):
+        at_ms += drawn.gap_ms
+        step = replace(drawn, late_ms=at_ms - happened_ms) if drawn.at_once else drawn
+        happened_ms = at_ms - step.late_ms
         again = 0 < step.repeats <= len(message_ids)
         message_id = message_ids[-step.repeats] if again else f"m{index}"
         age_ms = at_ms - claimed.get(message_id, at_ms - FREE_AGAIN_MS - 1)

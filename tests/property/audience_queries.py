@@ -61,11 +61,13 @@ def _reducers(kind: Kind, names: Sequence[str], fields: Sequence[str]) -> st.Sea
 
 COUNT = st.just(Value("count()", "count"))
 DISTINCT = _reducers("count", ["unique({}).count()"], TEXT_FIELDS)
+NUMERIC = _reducers("number", ["sum({})", "avg({})", "min({})", "max({})", "max({} as number)"], NUMBER_FIELDS)
+TEXTUAL = _reducers("text", ["first({})", "last({})", "mode({}, 1)", "mode({}, 2)"], TEXT_FIELDS)
 REDUCERS = evenly(
+    *[NUMERIC] * 3,
+    *[TEXTUAL] * 3,
     DISTINCT,
-    _reducers("number", ["sum({})", "avg({})", "min({})", "max({})", "max({} as number)"], NUMBER_FIELDS),
     _reducers("number", ["first({})", "last({})"], ["property('number')"]),
-    _reducers("text", ["first({})", "last({})", "mode({}, 1)", "mode({}, 2)"], TEXT_FIELDS),
     _reducers("text", ["min({} as string)", "max({} as string)"], TEXT_FIELDS + NUMBER_FIELDS),
     _reducers("text", ["mode({} as array, 1)", "mode({} as array, 2)"], ["property('words.$')"]),
     _reducers("date", ["first({})", "last({})"], ["property('date')"]),
