@@ -6,11 +6,12 @@ Names are few and values collide; lengths of time are those by which records lie
 from collections.abc import Sequence
 from enum import StrEnum
 from functools import cache
-from typing import Literal, NamedTuple, TypeVar
+from typing import Literal, NamedTuple
 
 from hypothesis import strategies as st
 
 from tests.acceptance.moments import DAY, HOUR, MINUTE
+from tests.property.alternatives import evenly
 
 SPANS = {"30 minutes": 30 * MINUTE, "1 hour": HOUR, "1 day": DAY}
 
@@ -47,17 +48,6 @@ class Value(NamedTuple):
 
     text: str
     kind: Kind
-
-
-Drawn = TypeVar("Drawn")
-
-
-def evenly(*strategies: st.SearchStrategy[Drawn]) -> st.SearchStrategy[Drawn]:
-    """One of these, each as likely as the others, or as often as it is named.
-
-    ``st.one_of`` takes alternatives apart into theirs, all of them equally likely, and forgets repetitions.
-    """
-    return st.sampled_from(range(len(strategies))).flatmap(strategies.__getitem__)
 
 
 # --- Comparisons: what stands behind a value --------------------------------------------------------------------

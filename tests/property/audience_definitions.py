@@ -5,7 +5,8 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from tests.property.audience_comparisons import Feature, Features, Value, evenly
+from tests.property.alternatives import evenly
+from tests.property.audience_comparisons import Feature, Features, Value
 from tests.property.audience_logs import DEFINED_SEGMENT, UNDEFINED_SEGMENT, segment_id
 from tests.property.audience_oracle_records import Computation, Definitions
 from tests.property.audience_queries import chains, junctions, leaves, reductions, references

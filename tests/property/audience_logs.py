@@ -13,7 +13,8 @@ from typing import Any
 from hypothesis import strategies as st
 
 from tests.acceptance.moments import DAY, HOUR, MINUTE, SECOND, iso, ms
-from tests.property.audience_comparisons import SPANS, Feature, Features, evenly
+from tests.property.alternatives import evenly
+from tests.property.audience_comparisons import SPANS, Feature, Features
 from tests.property.audience_oracle_records import Record
 
 START_MS = ms("2025-01-01T00:00:00Z")

@@ -5,6 +5,7 @@ from functools import cache
 
 from hypothesis import strategies as st
 
+from tests.property.alternatives import evenly
 from tests.property.audience_comparisons import (
     MOVING_DATES,
     OPERATORS,
@@ -17,7 +18,6 @@ from tests.property.audience_comparisons import (
     called,
     comparisons_of,
     conditions_on,
-    evenly,
     field_conditions,
 )
 

@@ -2,11 +2,13 @@
 
 from hypothesis import strategies as st
 
+from tests.property.alternatives import evenly
 from worker.audiences.language import tree
 from worker.audiences.language.vocabulary import COMPARATORS
 
-SECOND = 1_000
+UNITS_MS = (1_000, 60_000, 3_600_000, 86_400_000)
 FIELD_REDUCERS = ("sum", "avg", "min", "max", "mode", "first", "last", "unique_count")
+SIGNED_COMPARATORS = ("equals", "equals", "differs", "greater_than", "at_least", "less_than", "at_most")
 FREE_COMPARATORS = tuple(sorted(COMPARATORS - {"absent", "exists"}))
 
 texts = st.text(st.characters(codec="utf-8"), max_size=8)
@@ -14,10 +16,10 @@ tricky = st.text(st.sampled_from("ab.\\'\"$\n/# u0é"), max_size=8)
 strings = texts | tricky
 names = strings.filter(bool)
 paths = st.lists(names, min_size=1, max_size=3).map(tuple)
-durations_ms = st.integers(0, 40_000_000).map(lambda seconds: seconds * SECOND)
+durations_ms = st.builds(lambda amount, unit_ms: amount * unit_ms, st.integers(0, 400), st.sampled_from(UNITS_MS))
 durations = durations_ms.map(tree.Duration)
 
-literals = st.one_of(
+literals = evenly(
     st.builds(tree.Literal, strings, st.just("string")),
     st.builds(tree.Literal, st.integers(-(10**20), 10**20), st.just("number")),
     st.builds(tree.Literal, st.floats(allow_nan=False, allow_infinity=False), st.just("number")),
@@ -26,7 +28,7 @@ literals = st.one_of(
     st.builds(tree.Literal, st.datetimes().map(lambda moment: f"{moment.isoformat()}Z"), st.just("timestamp")),
 )
 fields = st.builds(tree.Property, paths, st.booleans()) | st.builds(tree.Context, paths)
-windows = st.one_of(
+windows: st.SearchStrategy[tree.Window] = st.one_of(
     st.builds(tree.Within, durations_ms, st.booleans()),
     st.builds(tree.Between, durations_ms, durations_ms, st.booleans()),
     st.builds(tree.ExpiresAfter, durations_ms),
@@ -34,26 +36,28 @@ windows = st.one_of(
 
 
 @st.composite
-def reductions(draw: st.DrawFn, conditions: st.SearchStrategy[tree.Condition]) -> tree.Reduce:
+def selections(draw: st.DrawFn, conditions: st.SearchStrategy[tree.Condition]) -> tree.Events:
     where = draw(st.none() | conditions)
     excluded = tuple(draw(st.lists(strings, max_size=2)))
-    events = tree.Events(draw(names), where, draw(st.none() | windows), excluded)
+    return tree.Events(draw(names), where, draw(st.none() | windows), excluded)
+
+
+as_types = st.sampled_from((None, "number", "string", "array"))
+
+
+@st.composite
+def reductions(draw: st.DrawFn, conditions: st.SearchStrategy[tree.Condition]) -> tree.Reduce:
+    events = draw(selections(conditions))
     if draw(st.booleans()):
         return tree.Reduce(events, "count")
     reducer = draw(st.sampled_from(FIELD_REDUCERS))
-    as_type = draw(st.sampled_from((None, "number", "string", "array")))
     minimum = draw(st.none() | st.integers(0, 9)) if reducer == "mode" else None
-    return tree.Reduce(events, reducer, draw(fields), as_type, minimum)  # type: ignore[arg-type]
+    return tree.Reduce(events, reducer, draw(fields), draw(as_types), minimum)  # type: ignore[arg-type]
 
 
 def values(conditions: st.SearchStrategy[tree.Condition]) -> st.SearchStrategy[tree.Scalar]:
-    return st.one_of(
-        literals,
-        st.builds(tree.Trait, paths),
-        fields,
-        st.builds(tree.Entity, strings),
-        reductions(conditions),
-    )
+    reduced = reductions(conditions)
+    return evenly(literals, st.builds(tree.Trait, paths), fields, st.builds(tree.Entity, strings), reduced, reduced)
 
 
 @st.composite
@@ -61,6 +65,8 @@ def comparisons(draw: st.DrawFn, conditions: st.SearchStrategy[tree.Condition]) 
     left = draw(values(conditions))
     if draw(st.integers(0, 9)) == 0:
         return tree.Compare(left, draw(st.sampled_from(("absent", "exists"))))
+    if draw(st.booleans()):
+        return tree.Compare(left, draw(st.sampled_from(SIGNED_COMPARATORS)), (draw(values(conditions)),))
     arguments = draw(st.lists(values(conditions) | durations, min_size=1, max_size=3))
     return tree.Compare(left, draw(st.sampled_from(FREE_COMPARATORS)), tuple(arguments))
 
@@ -74,7 +80,7 @@ def joined(
 
 
 def junctions(items: st.SearchStrategy[tree.Condition]) -> st.SearchStrategy[tree.Condition]:
-    return st.one_of(
+    return evenly(
         joined(tree.And, items),
         joined(tree.Or, items),
         st.builds(tree.Not, items),
@@ -85,7 +91,5 @@ def junctions(items: st.SearchStrategy[tree.Condition]) -> st.SearchStrategy[tre
 
 
 conditions = st.recursive(comparisons(st.nothing()), junctions, max_leaves=6)
-traits = values(conditions) | reductions(conditions).filter(lambda reduce: reduce.reducer == "unique_count").map(
-    lambda reduce: tree.Reduce(reduce.events, "unique", reduce.of, reduce.as_type)
-)
-queries = conditions | traits
+lists = st.builds(tree.Reduce, selections(conditions), st.just("unique"), fields, as_types)
+queries = evenly(conditions, conditions, values(conditions), lists)

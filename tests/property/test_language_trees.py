@@ -24,7 +24,7 @@ def test_a_tree_is_read_back_from_its_canonical_text(query: tree.Query) -> None:
     assert parse(text) == query
 
 
-@unhurried
+@settings(unhurried, max_examples=400)
 @given(query=queries, data=st.data())
 def test_a_tree_is_read_back_however_it_is_written(query: tree.Query, data: st.DataObject) -> None:
     """Signs or names, units, quotes, escapes, letter cases, order of filters, parentheses, layout, comments."""
