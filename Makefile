@@ -7,11 +7,12 @@ INSTALLED := $(VENV)/.installed
 KAFKA_JARS := tests/kafka/lib/.complete
 ARGS ?=
 PYTEST_ARGS ?=
+SECONDS ?= 60
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo run test lint types imports check integration crash bench format lock clean services
+.PHONY: help setup demo run test lint types imports check integration fuzz mutants crash bench format lock clean services
 
 help: ## List these verbs
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -29,6 +30,12 @@ test: setup services ## The whole test suite, with a real Kafka and Redis
 
 integration: setup services ## Only what needs a real Kafka and Redis
 	$(BIN)/pytest -m integration $(PYTEST_ARGS)
+
+fuzz: setup ## Random schedules of crashes and faults over the whole engine; SECONDS=600, ARGS="--replay SEED --trace"
+	$(BIN)/python -m tests.simulation $(if $(ARGS),$(ARGS),--seconds $(SECONDS))
+
+mutants: setup services ## Break the code in every way that matters; some test must catch each
+	$(BIN)/python -m tests.mutants $(ARGS)
 
 crash: setup services ## Only what kills workers and servers
 	$(BIN)/pytest tests/crash $(PYTEST_ARGS)

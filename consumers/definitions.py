@@ -9,7 +9,7 @@ from consumers.framing import as_json
 from schemas import definition
 from schemas.codec import AvroDecoder
 from schemas.reasons import Reason, Refusal
-from worker.audiences.catalogue import Definition
+from worker.audiences.definitions import Definition
 from worker.engine.control import Change
 from worker.errors import InvariantError
 from worker.identity.rules import PERIODS_MS, Caps, Limit, Rules, spellings
@@ -19,7 +19,7 @@ DAY_MS = 86_400_000
 
 
 def read_change(record: Record, *, avro: AvroDecoder) -> Change | Refusal:
-    """What a record changes. Of computed traits only the deletion is accepted: they are not evaluated yet.
+    """What a record changes.
 
     Raises:
         DependencyError: the schema registry did not answer.
@@ -34,8 +34,6 @@ def read_change(record: Record, *, avro: AvroDecoder) -> Change | Refusal:
         return read
     if isinstance(read, definition.Deletion):
         return Change(f"{read.kind}:{read.key}" if read.key else read.kind, None)
-    if isinstance(read, definition.TraitDefinition):
-        return Refusal(Reason.INVALID_DEFINITION, "computed traits are not evaluated yet")
     return Change(definition.record_key(read), canonical(read))
 
 
@@ -54,13 +52,29 @@ def interpret(key: str, document: bytes, *, caps: Caps) -> Definition | Rules:
     read = definition.read(key.encode(), document)
     if isinstance(read, definition.IdentitySettings):
         return rules_of(read, caps)
-    if isinstance(read, definition.AudienceDefinition):
+    if isinstance(read, definition.AudienceDefinition | definition.TraitDefinition):
         return definition_of(read)
     raise InvariantError(f"the definition {key!r} in force cannot be read")
 
 
-def definition_of(audience: definition.AudienceDefinition) -> Definition:
-    """An audience as it is evaluated; revision and beginning are the control plane's to set."""
+def definition_of(document: definition.AudienceDefinition | definition.TraitDefinition) -> Definition:
+    """A definition as it is evaluated; revision and beginning are the control plane's to set."""
+    return _trait_of(document) if isinstance(document, definition.TraitDefinition) else _audience_of(document)
+
+
+def _trait_of(trait: definition.TraitDefinition) -> Definition:
+    return Definition(
+        key=trait.key,
+        query=trait.query,
+        accounts=trait.type == "accounts",
+        include_anonymous=trait.include_anonymous,
+        emit=trait.forms,
+        kind="trait",
+        computed=trait.event,
+    )
+
+
+def _audience_of(audience: definition.AudienceDefinition) -> Definition:
     limited = audience.history is not True
     return Definition(
         key=audience.key,

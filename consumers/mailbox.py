@@ -100,7 +100,7 @@ def _absorbed(record: Record, value: bytes) -> Mail:
 class Event:
     """An accepted event. See ``worker.engine.mail.EventMail``."""
 
-    __slots__ = ("_event", "_headers", "at_ms", "event_at_ms", "name", "offset", "profile", "value")
+    __slots__ = ("_event", "_headers", "_occurrence", "at_ms", "event_at_ms", "name", "offset", "profile", "value")
 
     kind = "event"
 
@@ -113,6 +113,7 @@ class Event:
         self.event_at_ms = min(event.timestamp_ms, self.at_ms)
         # What is no event in conditions has no name there.
         self.name = event.event if event.type == "track" else PAGE_NAMES.get(event.type)
+        self._occurrence: Occurred | None = None
 
     @property
     def message_id(self) -> str:
@@ -144,7 +145,9 @@ class Event:
         return Qualification(data.audience_id, data.ts, self._event.action == "qualify")
 
     def occurrence(self) -> Occurrence:
-        return Occurred(self._event, self.event_at_ms)
+        if self._occurrence is None:
+            self._occurrence = Occurred(self._event, self)
+        return self._occurrence
 
     def traits(self) -> Mapping[str, Any]:
         if self._event.type != "identify":
@@ -182,13 +185,23 @@ READERS: Mapping[bytes, Callable[[Record, bytes], Mail]] = {
 class Occurred:
     """What conditions look at, decoded when the first of them does."""
 
-    __slots__ = ("_context", "_event", "_properties", "at_ms")
+    __slots__ = ("_context", "_event", "_mail", "_properties", "arrival", "at_ms")
 
-    def __init__(self, event: mailbox.FoldEvent, at_ms: int) -> None:
+    def __init__(self, event: mailbox.FoldEvent, mail: Event) -> None:
         self._event = event
+        self._mail = mail
         self._properties: dict[str, Any] | None = None
         self._context: dict[str, Any] | None = None
-        self.at_ms = at_ms
+        self.at_ms = mail.event_at_ms
+        self.arrival = mail.offset
+
+    @property
+    def received_ms(self) -> int:
+        return self._mail.received_ms
+
+    @property
+    def sources(self) -> frozenset[str]:
+        return frozenset(name for name in (self._event.projectId, self._event.writeKey) if isinstance(name, str))
 
     @property
     def properties(self) -> Mapping[str, Any]:

@@ -7,6 +7,7 @@ the worker talking to itself. This module reads what the fold needs of an ``even
 Source: ARCHITECTURE.md, "Route, then fold".
 """
 
+import re
 from typing import Any
 
 from msgspec import UNSET, Raw, Struct, UnsetType, json
@@ -67,6 +68,7 @@ class FoldEvent(Struct, kw_only=True, gc=False):
     traits: Raw | UnsetType = UNSET
     context: Raw | UnsetType = UNSET
     writeKey: Any = UNSET
+    projectId: Any = UNSET
     action: str | UnsetType = UNSET
     data: FoldData | UnsetType = UNSET
 
@@ -76,6 +78,9 @@ _decode_tick = json.Decoder(Tick).decode
 _decode_external_ids = json.Decoder(list[ExternalId]).decode
 _decode_object = json.Decoder(dict[str, Any]).decode
 _encode = json.Encoder().encode
+_long_digits = re.compile(rb"[0-9]{19}").search
+_INTEGERS = range(-(2**63), 2**64)
+"""What MessagePack, and so a stored state, can hold."""
 
 
 def decode_event(value: bytes) -> FoldEvent:
@@ -93,8 +98,22 @@ def decode_external_ids(raw: Raw) -> list[ExternalId]:
 
 
 def decode_object(raw: Raw | UnsetType) -> dict[str, Any]:
-    """The properties, traits or context of a ``FoldEvent``; empty when it has none."""
-    return {} if raw is UNSET else _decode_object(raw)
+    """The properties, traits or context of a ``FoldEvent``; empty when it has none.
+
+    An integer of more than 64 bits is the nearest double, as it is for most readers of JSON.
+    """
+    if raw is UNSET:
+        return {}
+    decoded: dict[str, Any] = _decode_object(raw)
+    return _narrowed(decoded) if _long_digits(raw) else decoded
+
+
+def _narrowed(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _narrowed(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_narrowed(item) for item in value]
+    return float(value) if isinstance(value, int) and value not in _INTEGERS else value
 
 
 def encode_tick(tick: Tick) -> bytes:

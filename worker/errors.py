@@ -28,9 +28,17 @@ class TransactionRefusedError(DependencyError):
     """Kafka refused, aborted or left in doubt a transaction; the producer must not be used again."""
 
 
+class SupersededError(AudienceWorkerError):
+    """Another process has taken this one's name. It must end: each new attempt would stop the other one's work."""
+
+
 class InputError(AudienceWorkerError):
     """A user's mistake: settings, definitions, arguments or input lines. ``faults`` has one line for each."""
 
     def __init__(self, *faults: str) -> None:
         super().__init__("\n".join(faults))
         self.faults = faults
+
+
+class UsageError(AudienceWorkerError):
+    """A command line that cannot be meant: options that do not go together, a name that is none."""

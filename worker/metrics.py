@@ -64,6 +64,12 @@ FUTURE_TIMESTAMPS = Metric(
     "Events whose `timestamp` was later than their receipt, and counted as their receipt",
     ("topic",),
 )
+IDENTITY_VIOLATIONS = Metric(
+    "audience_worker_identity_violations_total",
+    "counter",
+    "Identifiers that accepted events have left out, by `kind`, in the words of `context.identity.violations`",
+    ("kind",),
+)
 ZONELESS_DATES = Metric(
     "audience_worker_zoneless_dates_total",
     "counter",
@@ -153,6 +159,7 @@ CATALOGUE = (
     RECORDS,
     DEAD_LETTERS,
     FUTURE_TIMESTAMPS,
+    IDENTITY_VIOLATIONS,
     ZONELESS_DATES,
     CHANGES,
     AUDIENCE_SIZE,
@@ -176,7 +183,7 @@ class BatchFigures(NamedTuple):
 
     ``records``: read, of inputs and mailbox. ``outcomes``: input records by (topic, outcome).
     ``dead_letters``: by (topic, reason). ``changes``: transitions by (audience key, direction). ``phases``:
-    seconds by member of ``PHASES``.
+    seconds by member of ``PHASES``. ``identity_violations``: identifiers left out, by kind.
     """
 
     records: int
@@ -187,6 +194,7 @@ class BatchFigures(NamedTuple):
     phases: Mapping[str, float] = {}
     exit_lateness_s: Sequence[float] = ()
     future_timestamps: Mapping[str, int] = {}
+    identity_violations: Mapping[str, int] = {}
     zoneless_dates: int = 0
 
 
@@ -211,6 +219,7 @@ class Metrics:
         self._add(DEAD_LETTERS, figures.dead_letters)
         self._add(PHASE_SECONDS, {(phase,): seconds for phase, seconds in figures.phases.items()})
         self._add(FUTURE_TIMESTAMPS, {(topic,): count for topic, count in figures.future_timestamps.items()})
+        self._add(IDENTITY_VIOLATIONS, {(kind,): count for kind, count in figures.identity_violations.items()})
         for (audience, direction), count in figures.changes.items():
             self._counters[CHANGES].labels(self._audience(audience), direction).inc(count)
         for lateness_s in figures.exit_lateness_s:

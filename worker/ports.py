@@ -55,7 +55,8 @@ class Source(Protocol):
     """One consumer in one consumer group (read_committed, positions given explicitly, never auto-committed).
 
     A partition starts at the group's stable committed offset; one that the group never committed starts at its
-    beginning. If the committed offset no longer exists in the log, ``poll`` raises ``DependencyError``.
+    beginning. If the committed offset no longer exists in the log, ``poll`` raises ``DependencyError``; if another
+    consumer has taken this one's name, ``poll`` or ``rewind`` raises ``SupersededError``.
     """
 
     def poll(self, limit: int, timeout_s: float, *, awaited: int = 1) -> Poll:
@@ -250,13 +251,23 @@ class Store(Protocol):
         """Outputs kept for the mailbox offsets first..last (inclusive), by offset."""
         ...
 
+    def own(self, slots: Sequence[int], owner: bytes) -> Reply[None]:
+        """Take slots over: from now on only commits in the name of ``owner`` reach them."""
+        ...
+
     def commit(
-        self, slot: int, writes: Sequence[StateWrite], pending: Sequence[PendingOutputs], trim_below: int
+        self,
+        slot: int,
+        writes: Sequence[StateWrite],
+        pending: Sequence[PendingOutputs],
+        trim_below: int,
+        owner: bytes = b"",
     ) -> Reply[list[int]]:
         """Commit states, their timers and their outputs in one atomic step; drop kept outputs below an offset.
 
         The reply has the indexes of ``writes`` that lost the comparison; of a loser nothing is written, neither
-        its timer nor its ``pending`` entries nor its ``sizes``. A call names a profile once at most.
+        its timer nor its ``pending`` entries nor its ``sizes``. A call names a profile once at most. When ``owner``
+        is not the one who took the slot over last (``b""``: nobody has), all of them lose and nothing is dropped.
         """
         ...
 

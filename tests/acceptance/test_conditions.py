@@ -258,3 +258,51 @@ def test_an_audience_can_be_entered_again(simulate: Simulate) -> None:
     assert moves(outputs) == ["ENTER lately", "EXIT lately", "ENTER lately", "EXIT lately"]
     numbers = [change["value"]["context"]["audience"]["transition"] for change in changes(outputs)]
     assert numbers == [1, 2, 3, 4]
+
+
+@pytest.mark.parametrize("number", [2**64, -(2**63) - 1, 10**30])
+def test_an_integer_of_more_than_64_bits_is_the_nearest_double(simulate: Simulate, number: int) -> None:
+    """It stopped the worker: a stored state cannot hold such an integer."""
+    lines = [identify("2025-01-01T00:00:00Z", {"amount": number, "deep": [{"amount": number}]}, user="u1")]
+
+    outputs = simulate(
+        audiences(rich="trait('amount') >= 1e18 OR trait('amount') <= -9e18"), lines, "2025-02-01T00:00:00Z"
+    )
+
+    assert moves(outputs) == ["ENTER rich"]
+
+
+# --- Where events come from, and dates in them ---------------------------------------------------------------
+def test_events_of_an_excluded_source_do_not_count(simulate: Simulate) -> None:
+    """A source goes by its write key or its project id; an event that names neither is from no excluded one."""
+    buyers = audiences(buyers="event('X').sources({exclude: 'wk1', 'p1'}).count() >= 2")
+    lines = [
+        track("2025-01-01T00:00:00Z", "X", user="u1", writeKey="wk1"),
+        track("2025-01-01T00:00:01Z", "X", user="u1", projectId="p1", writeKey="wk2"),
+        track("2025-01-01T00:00:02Z", "X", user="u1", writeKey="wk2"),
+        track("2025-01-01T00:00:03Z", "X", user="u1"),
+    ]
+
+    assert seen(simulate(buyers, lines, NEVER)) == ["ENTER buyers [u1] @2025-01-01T00:00:03Z"]
+
+
+def test_a_date_of_an_event_moves_with_the_clock(simulate: Simulate) -> None:
+    """A trip that begins within three days, booked long before: in when it comes near, out when it has begun."""
+    soon = audiences(soon="event('Trip Booked').where(property('starts').within_next(3 days)).count() >= 1")
+    lines = [track("2025-01-01T00:00:00Z", "Trip Booked", {"starts": "2025-01-10T00:00:00Z"}, user="u1")]
+
+    outputs = simulate(soon, lines, NEVER)
+
+    assert seen(outputs) == ["ENTER soon [u1] @2025-01-07T00:00:00Z", "EXIT soon [u1] @2025-01-10T00:00:00.001Z"]
+    assert reasons(outputs) == ["time", "time"]
+
+
+def test_a_path_of_the_context_filters_and_reduces(simulate: Simulate) -> None:
+    query = "event('X').where(context('page.url').contains('pricing')).last(context('page.referrer')) = 'ads'"
+    pages = [("/pricing", "mail"), ("/home", "ads"), ("/pricing?a", "ads")]
+    lines = [
+        track(f"2025-01-01T00:00:0{second}Z", "X", user="u1", context={"page": {"url": url, "referrer": referrer}})
+        for second, (url, referrer) in enumerate(pages)
+    ]
+
+    assert seen(simulate(audiences(ads=query), lines, NEVER)) == ["ENTER ads [u1] @2025-01-01T00:00:02Z"]

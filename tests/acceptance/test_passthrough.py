@@ -328,10 +328,7 @@ def test_passthrough_memberships_emit_for_anyone(simulate: Simulate) -> None:
 # --- Keys that are taken ----------------------------------------------------------------------------------
 
 
-not_yet = pytest.mark.xfail(reason="computed traits are refused until they are evaluated")
-
-
-@pytest.mark.parametrize("kind", ["audiences", pytest.param("traits", marks=not_yet)])
+@pytest.mark.parametrize("kind", ["audiences", "traits"])
 def test_the_key_of_something_computed_is_reserved(simulate: Simulate, kind: str) -> None:
     query = "event('X').count()" + (" >= 1" if kind == "audiences" else "")
     definitions = {kind: [{"key": "audience_1", "query": query}], "identity": IDENTITY}

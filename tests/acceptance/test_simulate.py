@@ -329,3 +329,17 @@ def test_a_file_that_is_not_there(run: Run, definitions_file: WriteDefinitions, 
     assert finished.returncode in {1, 2}
     assert b"nowhere" in finished.stderr
     assert b"Traceback" not in finished.stderr
+
+
+def test_a_file_that_is_not_utf_8_is_a_mistake_of_its_line(
+    run: Run, definitions_file: WriteDefinitions, tmp_path: Path
+) -> None:
+    """It has ended in a traceback, from a file and from standard input."""
+    text = as_text([x(T0)]).encode() + b'{"at": "\xff"}\n'
+    path = tmp_path / "events.ndjson"
+    path.write_bytes(text)
+
+    for events in (str(path), "-"):
+        finished = run("simulate", "-d", definitions_file(LATELY), "--until", LATER, events, stdin=text)
+
+        assert (finished.returncode, finished.stderr) == (1, b"line 2: not UTF-8\n")

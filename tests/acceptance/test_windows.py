@@ -18,8 +18,6 @@ from tests.acceptance.moments import DAY, after
 
 pytestmark = pytest.mark.acceptance
 
-not_yet = pytest.mark.xfail(reason="'between' is refused until it is evaluated")
-
 
 def reasons(outputs: list[Output]) -> list[str]:
     return [change["value"]["context"]["audience"]["reason"] for change in changes(outputs)]
@@ -147,7 +145,6 @@ def test_p_29_traits_are_current_whatever_the_history(simulate: Simulate) -> Non
     assert seen(simulate({"audiences": []}, lines, NEVER)) == ["ENTER pros [u1] @2025-03-03T00:00:00Z"]
 
 
-@not_yet
 def test_p_29_between_opens_and_closes_by_time(simulate: Simulate) -> None:
     """``between(1 day, 2 days)``: in exactly one day after the event, out exactly two days after it."""
     outputs = simulate(
@@ -163,7 +160,6 @@ def test_p_29_between_opens_and_closes_by_time(simulate: Simulate) -> None:
     assert reasons(outputs) == ["time", "time"]
 
 
-@not_yet
 def test_p_29_active_before_and_not_since(simulate: Simulate) -> None:
     """The documented use: active 30 to 90 days ago, and not in the last 30."""
     query = "event('X').between(30 days, 90 days).count() >= 1 AND NOT event('X').within(30 days).count() >= 1"
@@ -174,4 +170,56 @@ def test_p_29_active_before_and_not_since(simulate: Simulate) -> None:
         "EXIT lapsed [u1] @2025-02-10T00:00:00Z",
         "ENTER lapsed [u1] @2025-03-12T00:00:00Z",
         "EXIT lapsed [u1] @2025-05-11T00:00:00Z",
+    ]
+
+
+def test_a_late_event_enters_between_in_its_place(simulate: Simulate) -> None:
+    """Received when it would be on its way out already; an event of before the window changes nothing."""
+    lines = [
+        track("2025-03-05T12:00:00Z", "X", user="u1", ts="2025-03-03T13:00:00Z"),
+        track("2025-03-05T12:00:00Z", "X", user="u2", ts="2025-03-03T12:00:00Z"),
+    ]
+
+    assert seen(simulate(audiences(yesterday="event('X').between(1 day, 2 days).count() >= 1"), lines, NEVER)) == [
+        "ENTER yesterday [u1] @2025-03-05T12:00:00Z",
+        "EXIT yesterday [u1] @2025-03-05T13:00:00Z",
+    ]
+
+
+# --- Sessions -----------------------------------------------------------------------------------------------
+BINGE = audiences(binge="event('Viewed').expires_after(30 minutes).count() >= 3")
+
+
+def viewed(at: str, *, ts: str | None = None) -> Line:
+    return track(at, "Viewed", user="u1", ts=ts)
+
+
+def test_a_session_lasts_until_its_gap_has_passed_without_an_event(simulate: Simulate) -> None:
+    lines = [viewed(f"2025-03-01T10:{minute}:00Z") for minute in ("00", "20", "45")]
+
+    assert seen(simulate(BINGE, lines, NEVER)) == [
+        "ENTER binge [u1] @2025-03-01T10:45:00Z",
+        "EXIT binge [u1] @2025-03-01T11:15:00Z",
+    ]
+
+
+@pytest.mark.parametrize(("third", "expected"), [("10:49:59.999", ["ENTER binge", "EXIT binge"]), ("10:50:00", [])])
+def test_a_gap_of_exactly_that_length_ends_a_session(simulate: Simulate, third: str, expected: list[str]) -> None:
+    lines = [viewed(f"2025-03-01T{time}Z") for time in ("10:00:00", "10:20:00", third)]
+
+    assert moves(simulate(BINGE, lines, NEVER)) == expected
+
+
+def test_late_events_make_one_session_of_two(simulate: Simulate) -> None:
+    """10:00 and 11:10 are two sessions until 10:25 and 10:50 come to lie between them."""
+    lines = [
+        viewed("2025-03-01T10:00:00Z"),
+        viewed("2025-03-01T11:10:00Z"),
+        viewed("2025-03-01T11:11:00Z", ts="2025-03-01T10:25:00Z"),
+        viewed("2025-03-01T11:12:00Z", ts="2025-03-01T10:50:00Z"),
+    ]
+
+    assert seen(simulate(BINGE, lines, NEVER)) == [
+        "ENTER binge [u1] @2025-03-01T11:12:00Z",
+        "EXIT binge [u1] @2025-03-01T11:40:00Z",
     ]

@@ -4,9 +4,11 @@ With the project's own encoders, as a worker would have left them; half a thousa
 profiles would take longer than all that is measured.
 """
 
+from collections.abc import Mapping as Map
 from collections.abc import Sequence
 from operator import attrgetter
 from secrets import token_bytes
+from types import MappingProxyType
 from typing import NamedTuple
 from uuid import UUID
 
@@ -41,6 +43,18 @@ DEFINITIONS = TWENTY_AUDIENCES.read_text(encoding="utf-8") + IDENTITY_RULES
 """Table B's audiences, and limits that let two of these profiles become one."""
 
 
+OwnersBySlot = Map[int, bytes]
+NOBODY: OwnersBySlot = MappingProxyType({})
+
+
+class Place(NamedTuple):
+    """A space, what is in force there, and in whose name its state slots are written to (nobody's, left out)."""
+
+    store: Store
+    catalogue: Catalogue
+    owners: OwnersBySlot = NOBODY
+
+
 class Big(NamedTuple):
     """A profile that is there. ``state_bytes``: of its state as it is stored."""
 
@@ -64,32 +78,28 @@ def catalogue_of(store: Store) -> Catalogue:
     return control.catalogue
 
 
-def write_pair(
-    store: Store, catalogue: Catalogue, name: str, *, slots: tuple[int | None, int | None] = (None, None), now_ms: int
-) -> Pair:
+def write_pair(place: Place, name: str, *, slots: tuple[int | None, int | None] = (None, None), now_ms: int) -> Pair:
     """Two profiles that nobody else has seen. Nothing of theirs falls due within some hours.
 
     Their states say that the first record of their mailbox partition has been folded: there must be one by now.
 
     Args:
-        store: the space.
-        catalogue: what is in force there.
+        place: where.
         name: as no other pair of the space has it.
         slots: state slots of parent and child, any when None.
         now_ms: a time before the first event that they will get.
     """
     parent, child = (token_bytes(15) + (token_bytes(1) if slot is None else bytes([slot])) for slot in slots)
-    older = _Writer(store, catalogue, born_ms=now_ms - BORN_BEFORE_MS - 1, now_ms=now_ms)
-    younger = _Writer(store, catalogue, born_ms=now_ms - BORN_BEFORE_MS, now_ms=now_ms)
+    older = _Writer(place, born_ms=now_ms - BORN_BEFORE_MS - 1, now_ms=now_ms)
+    younger = _Writer(place, born_ms=now_ms - BORN_BEFORE_MS, now_ms=now_ms)
     return Pair(older.write(parent, f"{name}-parent"), younger.write(child, f"{name}-child"))
 
 
 class _Writer:
     """Makes profiles that were born at one time and did all that they did then."""
 
-    def __init__(self, store: Store, catalogue: Catalogue, *, born_ms: int, now_ms: int) -> None:
-        self._store = store
-        self._catalogue = catalogue
+    def __init__(self, place: Place, *, born_ms: int, now_ms: int) -> None:
+        self._store, self._catalogue, self._owners = place
         self._born_ms = born_ms
         self._now_ms = now_ms
 
@@ -110,7 +120,9 @@ class _Writer:
         state = self._state(identifiers)
         blob = encode(state)
         sizes = tuple([(key, 1) for key in state.memberships if state.member(key)])
-        if self._store.commit(slot_of(profile), [StateWrite(profile, -1, blob, state.due_ms, sizes)], [], 0).get():
+        slot = slot_of(profile)
+        write = StateWrite(profile, -1, blob, state.due_ms, sizes)
+        if self._store.commit(slot, [write], [], 0, self._owners.get(slot, b"")).get():
             raise RuntimeError("a fresh profile has a state already")
         return blob
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import msgspec
 
 from tests.benchmarks import endpoints
-from tests.benchmarks.big_profiles import DEFINITIONS, Pair, catalogue_of, write_pair
+from tests.benchmarks.big_profiles import DEFINITIONS, Pair, Place, catalogue_of, write_pair
 from tests.benchmarks.cluster import Cluster, Reader, fill
 from tests.benchmarks.contestants import Contestant, worker
 from tests.benchmarks.drain import finish
@@ -20,7 +20,7 @@ from tests.benchmarks.events import Event, introductions, iso, wide_stream
 from tests.benchmarks.in_process import open_space
 from tests.benchmarks.latency import WARM_S, Percentiles, change_latencies_s, measured, percentiles, send_live
 from tests.benchmarks.process import Process
-from tests.benchmarks.store import Store
+from tests.benchmarks.store import Store, owners_of_slots
 
 OTHERS = 20_000
 OTHERS_PER_S = 1_000
@@ -122,8 +122,8 @@ class _LiveTraffic:
 def _write_pairs(contestant: Contestant, redis_url: str, count: int) -> list[Pair]:
     now_ms = int(time.time() * 1000)
     with open_space(redis_url, contestant.space) as store:
-        catalogue = catalogue_of(store)
-        return [write_pair(store, catalogue, f"pair-{number}", now_ms=now_ms) for number in range(count)]
+        place = Place(store, catalogue_of(store), owners_of_slots(redis_url, contestant.space))
+        return [write_pair(place, f"pair-{number}", now_ms=now_ms) for number in range(count)]
 
 
 def _signs_in(pair: Pair, at_ms: int) -> Event:

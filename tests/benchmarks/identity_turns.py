@@ -13,9 +13,9 @@ from secrets import token_bytes
 
 from consumers import catalog
 from schemas.topics import RESOLVED_EVENTS, TOPICS
-from tests.benchmarks.big_profiles import DEFINITIONS, catalogue_of, write_pair
+from tests.benchmarks.big_profiles import DEFINITIONS, Place, catalogue_of, write_pair
 from tests.benchmarks.in_process import as_in_a_worker, open_space
-from tests.benchmarks.store import Store
+from tests.benchmarks.store import Store, owners_of_slots
 from worker.adapters.memory_clients import MemorySource
 from worker.adapters.memory_kafka import MemoryKafka
 from worker.cli.assembly import Connections, Options, assemble
@@ -128,6 +128,10 @@ class Replicas:
         )
         return Replica(assemble(connections, Options(space_id=self._space)), source)
 
+    def place(self) -> Place:
+        """Where profiles may be written behind the replicas' back."""
+        return Place(self.store, catalogue_of(self.store), owners_of_slots(self._redis_url, self._space))
+
     def idle(self) -> None:
         """Turn everybody until there is nothing left to do."""
         for replica in (self.router, *self.owners.values(), self.router, *self.owners.values()):
@@ -163,10 +167,8 @@ def measure(redis_url: str, *, space: str, merges: int) -> Turns:
 
 
 def _measure(replicas: Replicas, merges: int) -> Turns:
-    catalogue, now_ms = catalogue_of(replicas.store), SystemClock().now_ms()
-    pairs = [
-        write_pair(replicas.store, catalogue, f"pair-{number}", slots=(0, 1), now_ms=now_ms) for number in range(merges)
-    ]
+    place, now_ms = replicas.place(), SystemClock().now_ms()
+    pairs = [write_pair(place, f"pair-{number}", slots=(0, 1), now_ms=now_ms) for number in range(merges)]
     seconds: dict[str, list[float]] = {row: [] for row in TURNS}
     changed = replicas.change_bytes()
     with as_in_a_worker():

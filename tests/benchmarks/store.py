@@ -6,12 +6,21 @@ from typing import Any
 
 from redis import Redis
 
+from worker.slots import STATE_SLOTS
+
 SCAN_KEYS = 5_000
 
 
 def draw_space() -> str:
     """A space that no other run has. Every key names it: seven letters, as ``default`` has, for honest bytes."""
     return "b" + token_hex(3)
+
+
+def owners_of_slots(redis_url: str, space: str) -> dict[int, bytes]:
+    """In whose name state slots are written to, as a worker has left it there."""
+    with Redis.from_url(redis_url) as client:
+        values = client.mget([f"aw:{{{space}:s{slot}}}:owner" for slot in range(STATE_SLOTS)])
+    return {slot: owner or b"" for slot, owner in enumerate(values)}
 
 
 class Store:

@@ -7,7 +7,7 @@ from redis import Redis
 
 from consumers.definitions import interpret
 from tests.benchmarks import identity_resolution, identity_turns
-from tests.benchmarks.big_profiles import DEFINITIONS, IDENTIFIERS, STATE_BYTES, write_pair
+from tests.benchmarks.big_profiles import DEFINITIONS, IDENTIFIERS, STATE_BYTES, Place, write_pair
 from tests.benchmarks.identity_resolution import CACHED, COLD, CREATED, EXTENDED, MERGED
 from tests.benchmarks.store import draw_space
 from worker.adapters.memory_store import MemoryStore
@@ -89,7 +89,7 @@ def store() -> MemoryStore:
 
 
 def test_a_large_profile_is_the_same_in_the_graph_and_in_its_state(store: MemoryStore) -> None:
-    parent, child = write_pair(store, CATALOGUE, "pair", now_ms=NOW_MS)
+    parent, child = write_pair(Place(store, CATALOGUE), "pair", now_ms=NOW_MS)
 
     for big in (parent, child):
         overlay = read_overlay(store, [Identifier("user_id", big.user_id)], [])
@@ -103,7 +103,7 @@ def test_a_large_profile_is_the_same_in_the_graph_and_in_its_state(store: Memory
 
 
 def test_without_its_identifiers_the_state_has_three_kilobytes_and_a_few_memberships(store: MemoryStore) -> None:
-    big = write_pair(store, CATALOGUE, "pair", now_ms=NOW_MS).parent
+    big = write_pair(Place(store, CATALOGUE), "pair", now_ms=NOW_MS).parent
     [blob] = store.load(slot_of(big.profile), [big.profile]).get()
 
     state = decode(blob)
@@ -114,14 +114,14 @@ def test_without_its_identifiers_the_state_has_three_kilobytes_and_a_few_members
 
 
 def test_nothing_of_a_large_profile_falls_due_during_a_measurement(store: MemoryStore) -> None:
-    big = write_pair(store, CATALOGUE, "pair", slots=(0, 1), now_ms=NOW_MS).parent
+    big = write_pair(Place(store, CATALOGUE), "pair", slots=(0, 1), now_ms=NOW_MS).parent
 
     assert store.due(0, NOW_MS + 6 * HOUR_MS, 10).get() == []
     assert [profile for profile, _ in store.due(0, NOW_MS + 40 * 24 * HOUR_MS, 10).get()] == [big.profile]
 
 
 def test_an_event_with_an_identifier_of_each_merges_the_child_into_the_parent(store: MemoryStore) -> None:
-    parent, child = write_pair(store, CATALOGUE, "pair", now_ms=NOW_MS)
+    parent, child = write_pair(Place(store, CATALOGUE), "pair", now_ms=NOW_MS)
     identifiers = [Identifier("user_id", parent.user_id), Identifier("anonymous_id", child.anonymous_id)]
     overlay = read_overlay(store, identifiers, [])
     assert overlay is not None
@@ -135,6 +135,6 @@ def test_an_event_with_an_identifier_of_each_merges_the_child_into_the_parent(st
 
 
 def test_profiles_are_born_where_they_are_wanted(store: MemoryStore) -> None:
-    pair = write_pair(store, CATALOGUE, "pair", slots=(3, 17), now_ms=NOW_MS)
+    pair = write_pair(Place(store, CATALOGUE), "pair", slots=(3, 17), now_ms=NOW_MS)
 
     assert [slot_of(big.profile) for big in pair] == [3, 17]

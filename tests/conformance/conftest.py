@@ -15,6 +15,7 @@ from worker.ports import Store
 DAY_MS = 86_400_000
 
 NewStore = Callable[[Clock, int], Store]
+NewClients = Callable[[Clock, int], tuple[Store, Store]]
 
 
 @pytest.fixture(scope="session", params=["memory", pytest.param("redis", marks=pytest.mark.integration)])
@@ -27,16 +28,30 @@ def new_store(request: pytest.FixtureRequest) -> Iterator[NewStore]:
     with contextlib.ExitStack() as stack:
 
         def make(clock: Clock, window_ms: int) -> Store:
-            store = RedisStore(
-                url,
-                space=uuid4().hex,
-                dedup_expected_ids_per_day=1_000,
-                dedup_window_ms=window_ms,
-                clock=clock,
-            )
-            return stack.enter_context(contextlib.closing(store))
+            return stack.enter_context(contextlib.closing(_redis(url, uuid4().hex, clock, window_ms)))
 
         yield make
+
+
+@pytest.fixture(scope="session", params=["memory", pytest.param("redis", marks=pytest.mark.integration)])
+def new_clients(request: pytest.FixtureRequest) -> Iterator[NewClients]:
+    """Make two clients of one empty store; in memory a client is the store itself."""
+    if request.param == "memory":
+        yield lambda clock, window_ms: (MemoryStore(clock, dedup_window_ms=window_ms),) * 2
+        return
+    url = request.getfixturevalue("redis_url")
+    with contextlib.ExitStack() as stack:
+
+        def make(clock: Clock, window_ms: int) -> tuple[Store, Store]:
+            space = uuid4().hex
+            one, other = (_redis(url, space, clock, window_ms) for _ in range(2))
+            return stack.enter_context(contextlib.closing(one)), stack.enter_context(contextlib.closing(other))
+
+        yield make
+
+
+def _redis(url: str, space: str, clock: Clock, window_ms: int) -> RedisStore:
+    return RedisStore(url, space=space, dedup_expected_ids_per_day=1_000, dedup_window_ms=window_ms, clock=clock)
 
 
 @pytest.fixture(params=["memory", pytest.param("kafka", marks=pytest.mark.integration)])

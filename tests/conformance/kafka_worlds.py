@@ -1,7 +1,7 @@
 """Two Kafkas that must not be told apart: the one in memory, and a real one."""
 
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable
 from typing import NamedTuple, Protocol
 from uuid import uuid4
 
@@ -12,7 +12,7 @@ from confluent_kafka.admin import AdminClient
 from worker.adapters.kafka import KafkaAdmin, KafkaProducer, KafkaSource
 from worker.adapters.memory_kafka import MemoryKafka
 from worker.clock import VirtualClock
-from worker.ports import Headers, Partition, Poll, Producer, Record, Source
+from worker.ports import Headers, Partition, Producer, Record, Source
 
 NOW_MS = 1_736_500_000_000
 SESSION_TIMEOUT_MS = 6_000  # no broker allows less by default
@@ -23,7 +23,7 @@ ANSWER_TIMEOUT_S = 10.0
 class World(Protocol):
     """One Kafka, and clients of it that it closes at the end."""
 
-    def topic(self, *, partitions: int = 1) -> str:
+    def topic(self, *, partitions: int = 1, log_append_time: bool = False) -> str:
         """A new topic; its name."""
         ...
 
@@ -56,6 +56,10 @@ class World(Protocol):
         """Let the time pass after which the group gives up members that are gone."""
         ...
 
+    def transactions_end(self) -> None:
+        """Let the time pass after which open transactions are aborted."""
+        ...
+
     def until(self, holds: Callable[[], bool]) -> bool:
         """Try until something holds; whether it did in the end."""
         ...
@@ -71,10 +75,10 @@ class MemoryWorld:
         self._kafka = MemoryKafka(self._clock, session_timeout_ms=SESSION_TIMEOUT_MS)
         self._topics = 0
 
-    def topic(self, *, partitions: int = 1) -> str:
+    def topic(self, *, partitions: int = 1, log_append_time: bool = False) -> str:
         self._topics += 1
         name = f"topic-{self._topics}"
-        self._kafka.create_topic(name, partitions=partitions)
+        self._kafka.create_topic(name, partitions=partitions, log_append_time=log_append_time)
         return name
 
     def source(self, group: str, instance: str, *topics: str) -> Source:
@@ -106,6 +110,9 @@ class MemoryWorld:
     def sessions_end(self) -> None:
         self._clock.advance_to(self._clock.now_ms() + SESSION_TIMEOUT_MS)
 
+    def transactions_end(self) -> None:
+        self._clock.advance_to(self._clock.now_ms() + TRANSACTION_TIMEOUT_MS + 1)
+
     def until(self, holds: Callable[[], bool]) -> bool:
         return any(holds() for _ in range(10))
 
@@ -124,10 +131,11 @@ class RealWorld:
         self._clients: list[Source | Producer] = []
         self._plain = PlainProducer({"bootstrap.servers": servers, "linger.ms": 0})
 
-    def topic(self, *, partitions: int = 1) -> str:
+    def topic(self, *, partitions: int = 1, log_append_time: bool = False) -> str:
         self._topics += 1
         name = f"{self._run}-topic-{self._topics}"
-        self._admin.create([_Topic(name, partitions)])
+        config = {"message.timestamp.type": "LogAppendTime"} if log_append_time else {}
+        self._admin.create([_Topic(name, partitions, config=config)])
         return name
 
     def source(self, group: str, instance: str, *topics: str) -> Source:
@@ -207,6 +215,9 @@ class RealWorld:
     def sessions_end(self) -> None:
         """Time passes by itself; ``until`` waits for long enough."""
 
+    def transactions_end(self) -> None:
+        """The same."""
+
     def until(self, holds: Callable[[], bool]) -> bool:
         deadline_s = time.monotonic() + 3 * SESSION_TIMEOUT_MS / 1_000
         while not holds():
@@ -240,61 +251,3 @@ def _record(message: Message) -> Record:
 
 def _bytes(content: str | bytes | None) -> bytes | None:
     return content.encode() if isinstance(content, str) else content
-
-
-# What tests do with either.
-
-
-def read(world: World, source: Source, count: int, *, limit: int = 100) -> list[Record]:
-    """Poll until that many records have come."""
-    records: list[Record] = []
-
-    def enough() -> bool:
-        records.extend(source.poll(limit, 0.1).records)
-        return len(records) >= count
-
-    assert world.until(enough), f"{len(records)} of {count} records"
-    return records
-
-
-def polled(world: World, source: Source, count: int) -> Poll:
-    """One poll that brought that many records at once; if they trickle in, they are put back first."""
-    polls: list[Poll] = []
-
-    def at_once() -> bool:
-        if polls and polls[-1].records:
-            source.rewind()
-        polls.append(source.poll(100, 0.1))
-        return len(polls[-1].records) == count
-
-    assert world.until(at_once), [len(poll.records) for poll in polls]
-    return polls[-1]
-
-
-def nothing_more(source: Source) -> bool:
-    """A few polls bring nothing. Whether something comes later nobody can know."""
-    return not any(source.poll(100, 0.2).records for _ in range(3))
-
-
-def settle(world: World, sources: Sequence[Source], partitions: Iterable[Partition]) -> None:
-    """Poll all members until every partition has an owner and every member has a part; records are lost."""
-    wanted = sorted(partitions)
-
-    def shared() -> bool:
-        for source in sources:
-            source.poll(100, 0.1)
-        owned = [source.assignment() for source in sources]
-        return all(owned) and sorted(partition for each in owned for partition in each) == wanted
-
-    assert world.until(shared), [source.assignment() for source in sources]
-
-
-def values(records: Iterable[Record]) -> list[bytes | None]:
-    return [record.value for record in records]
-
-
-def announced(world: World, transactional_id: str = "worker") -> Producer:
-    """A producer that is ready to begin."""
-    producer = world.producer(transactional_id)
-    producer.replace()
-    return producer

@@ -6,7 +6,8 @@ from uuid import uuid4
 
 import pytest
 
-from tests.conformance.kafka_worlds import RealWorld, announced
+from tests.conformance.kafka_steps import announced
+from tests.conformance.kafka_worlds import RealWorld
 from tests.services import free_ports
 from worker.adapters.kafka import KafkaAdmin
 from worker.errors import DependencyError

@@ -7,7 +7,8 @@ from pathlib import Path
 import confluent_kafka
 import pytest
 
-from tests.conformance.kafka_worlds import RealWorld, read
+from tests.conformance.kafka_steps import read
+from tests.conformance.kafka_worlds import RealWorld
 
 TOPIC, VALUE, MSGFLAGS, HEADERS, END = 1, 4, 7, 10, 0  # rd_kafka_vtype_t
 COPY = 2  # RD_KAFKA_MSG_F_COPY

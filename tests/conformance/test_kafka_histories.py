@@ -6,7 +6,8 @@ from typing import Literal, NamedTuple
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from tests.conformance.kafka_worlds import World, announced
+from tests.conformance.kafka_steps import announced
+from tests.conformance.kafka_worlds import World
 from worker.ports import Producer
 
 PARTITIONS = 2

@@ -4,16 +4,8 @@ import time
 
 import pytest
 
-from tests.conformance.kafka_worlds import (
-    NOW_MS,
-    World,
-    announced,
-    nothing_more,
-    polled,
-    read,
-    settle,
-    values,
-)
+from tests.conformance.kafka_steps import announced, nothing_more, polled, read, settle, values
+from tests.conformance.kafka_worlds import NOW_MS, World
 from worker.errors import DependencyError
 from worker.ports import Partition, Record, Source
 

@@ -165,6 +165,28 @@ def test_sizes_add_up_over_slots_and_leave_out_who_lost(store: Store) -> None:
     assert store.sizes().get() == {"fans": 2}
 
 
+def test_only_who_took_a_slot_over_last_can_commit_to_it(store: Store) -> None:
+    assert commit(store, write(1, ABSENT, 1)) == []
+    store.own([SLOT, ANOTHER_SLOT], b"first").get()
+    store.own([SLOT], b"second").get()
+    for nobody in (b"", b"first"):
+        late = [write(number, expected, 2)._replace(sizes=(("fans", 1),)) for number, expected in ((1, 1), (2, ABSENT))]
+        assert store.commit(SLOT, late, [outputs(1, 1)], 9, nobody).get() == [0, 1]
+    assert (pending(store), store.sizes().get()) == ([], {})
+    assert store.load(SLOT, [profile(1), profile(2)]).get() == [blob(1), None]
+
+    assert store.commit(SLOT, [write(1, 1, 2, due_ms=5)], [outputs(2, 1)], 0, b"second").get() == []
+    assert (due(store), pending(store)) == ([(profile(1), 5)], [outputs(2, 1)])
+    assert store.commit(ANOTHER_SLOT, [write(3, ABSENT, 1)], [], 0, b"first").get() == []
+
+
+def test_a_refused_owner_drops_no_outputs(store: Store) -> None:
+    commit(store, write(1, ABSENT, 1), pending=(outputs(1, 1),))
+    store.own([SLOT], b"heir").get()
+    assert store.commit(SLOT, [write(1, 1, 9)], [], 9, b"zombie").get() == [0]
+    assert pending(store) == [outputs(1, 1)]
+
+
 def test_a_commit_may_be_large(store: Store) -> None:
     writes = [write(number, ABSENT, 1, due_ms=number) for number in range(9_000)]
     kept = tuple(outputs(number, number) for number in range(9_000))

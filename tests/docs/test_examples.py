@@ -11,7 +11,11 @@ import pytest
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 SIMULATE = (ROOT / "docs/simulate.md").read_text(encoding="utf-8")
+IDENTITY = (ROOT / "docs/identity.md").read_text(encoding="utf-8")
 BLOCK = r"<!-- %s -->\n```\w*\n(.*?)```"
+
+
+SHOWN = BLOCK % "run" + r"\n" + BLOCK % "output"
 
 
 def files(page: str) -> dict[str, str]:
@@ -20,8 +24,8 @@ def files(page: str) -> dict[str, str]:
 
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Every file of the two pages, and the commands of this environment first on the path."""
-    for name, text in {**files(README), **files(SIMULATE)}.items():
+    """Every file of the pages, and the commands of this environment first on the path."""
+    for name, text in {**files(README), **files(SIMULATE), **files(IDENTITY)}.items():
         (tmp_path / name).write_text(text, encoding="utf-8")
     commands = str(Path(sys.executable).parent)
     monkeypatch.setenv("PATH", f"{commands}:/usr/bin:/bin")
@@ -61,6 +65,17 @@ def test_the_pytest_test_of_simulate_passes(folder: Path) -> None:
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "test_audiences.py"]
     finished = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
     assert "1 passed" in finished.stdout, finished.stdout
+
+
+@pytest.mark.parametrize(("script", "output"), re.findall(SHOWN, IDENTITY, re.DOTALL), ids=["why", "what if"])
+def test_the_commands_of_identity_print_what_it_shows(folder: Path, script: str, output: str) -> None:
+    """But for spaces at the ends of lines."""
+    assert [line.rstrip() for line in run(script).splitlines()] == output.splitlines()
+
+
+def test_the_rules_of_identity_are_right(folder: Path) -> None:
+    assert files(IDENTITY).keys() >= {"identity.yaml", "tighter.yaml"}
+    run("audience-worker lint identity.yaml && audience-worker lint tighter.yaml")
 
 
 def test_every_file_that_readme_names_is_there() -> None:

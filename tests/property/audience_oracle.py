@@ -1,221 +1,257 @@
-"""Who is in which audience at any instant, worked out from scratch: slow, and meant to be seen to be right.
+"""Who is in which audience at any instant, and every computed trait, worked out from scratch.
 
-Nothing is shared with the engine but the parsed query. No accumulators, timers or incremental steps:
-an evaluation reads the whole log of one profile, filters it, and computes the formula. Transitions are what
-differs between one evaluation and the next, and the instants that are evaluated are *all* at which anything
-could differ: every record, and every time in the log moved by every duration in the queries, a millisecond
-before and after it as well.
+Slow, and meant to be seen to be right. Nothing is shared with the engine but the parsed query. No accumulators,
+timers or incremental steps: an evaluation reads the whole log of one profile, filters it, and computes the
+formula. Changes are what differs between one evaluation and the next, and the instants that are evaluated are
+*all* at which anything could differ: every record, and every time in the log moved by every duration in the
+definitions, a millisecond before and after it as well.
 
-Covered: counts of events with ``where``, ``within``, ``between``; traits, properties, the profile's traits in
-``where``; every comparator; AND, OR, NOT; memberships as traits; who is eligible. Not covered: reducers other
-than ``count``, funnels, sessions, accounts, contexts; they raise ``NotCoveredError``.
+The language is covered but for accounts (ANY, ALL) and entities. A profile is one from the start: no merges, and
+no definitions that come, change or go.
 
-Source: Segment, "Query Language Reference"; docs/decisions.md, "Windows", "Comparison", "Eligibility".
+Source: Segment, "Query Language Reference"; docs/decisions.md.
 """
 
 import dataclasses
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from heapq import heapify, heappop, heappush
 from typing import Any, Literal, NamedTuple
 
-from tests.property.audience_oracle_values import COMPARATORS, MOVING, at_path, holds_on, moment_of
+from tests.property.audience_oracle_moment import Moment, current_segments
+from tests.property.audience_oracle_records import Definitions, Record
+from tests.property.audience_oracle_values import as_json, moment_of
 from worker.audiences.language import tree
 
-
-class NotCoveredError(Exception):
-    """The query uses a part of the language that this oracle does not know."""
+Reason = Literal["event", "time", "passthrough"]
 
 
-@dataclass(frozen=True)
-class Record:
-    """An accepted record of the profile: an event when it has a name, and perhaps new traits.
+class AmbiguousError(Exception):
+    """Two records of one instant, at which time alone changes something too: either may be seen to bring it.
 
-    ``at_ms``: when it was received and evaluated. ``ts_ms``: when it happened, never after ``at_ms``.
-    ``user``, ``anonymous``: whether it names a user id, an anonymous id.
+    A record that touches nothing is not evaluated, and what it touches is the engine's to say.
     """
-
-    at_ms: int
-    ts_ms: int
-    event: str | None = None
-    properties: Mapping[str, Any] = field(default_factory=dict)
-    traits: Mapping[str, Any] = field(default_factory=dict)
-    user: bool = True
-    anonymous: bool = False
-
-
-@dataclass(frozen=True)
-class Audience:
-    query: tree.Query
-    include_anonymous: bool = False
 
 
 class Transition(NamedTuple):
-    """``reason``: ``event`` when a record brought it, ``time`` when the clock did.
+    """``reason``: the kind of record that brought it, ``time`` when the clock did.
 
-    None: it came at the very moment of a record that changed nothing itself, so that either word is right.
+    None: either is right. It came at the very moment of a record that changed nothing itself, or it is of
+    another audience than the one that the record is about.
     """
 
     key: str
     at_ms: int
     entered: bool
-    reason: Literal["event", "time"] | None
+    reason: Reason | None
 
 
-def transitions(audiences: Mapping[str, Audience], records: Sequence[Record], *, until_ms: int) -> list[Transition]:
-    """Every transition of the profile up to and including ``until_ms``, by time, then key.
+class TraitChange(NamedTuple):
+    """``value`` None: the trait is removed."""
 
-    ``records``: in the order of their arrival, ``at_ms`` non-decreasing.
+    key: str
+    at_ms: int
+    value: Any
+
+
+class State(NamedTuple):
+    """``members``: of which audiences; ``traits``: computed values; ``shown``: those that are told to others.
+
+    A trait that is absent is in neither.
     """
-    found: list[Transition] = []
-    before: frozenset[str] = frozenset()
-    for now_ms, seen, occasion in _evaluations(audiences, records, until_ms):
-        now = members(audiences, seen, now_ms=now_ms)
-        by_time_alone = occasion == "event" and now == members(audiences, seen[:-1], now_ms=now_ms)
-        reason = None if by_time_alone else occasion
-        found += [Transition(key, now_ms, key in now, reason) for key in sorted(before ^ now)]
+
+    members: frozenset[str]
+    traits: Mapping[str, Any]
+    shown: Mapping[str, Any]
+
+
+NOTHING = State(frozenset(), {}, {})
+
+
+class Occasion(NamedTuple):
+    """An evaluation; ``record``: what it is for, None: because of the time. ``is_last``: of the records of now."""
+
+    now_ms: int
+    log: Sequence[Record]
+    record: Record | None = None
+    is_last: bool = True
+
+
+def changes(definitions: Definitions, records: Sequence[Record], *, until_ms: int) -> list[Transition | TraitChange]:
+    """Every change of the profile up to and including ``until_ms``, in order.
+
+    ``records``: in the order of their arrival, ``at_ms`` non-decreasing. Of one evaluation audiences come before
+    traits; what is depended on comes first, then the smaller key.
+
+    Raises:
+        AmbiguousError: two orders of events are right.
+    """
+    order = output_order(definitions, {record.segment for record in records if record.segment is not None})
+    found: list[Transition | TraitChange] = []
+    before = NOTHING
+    for occasion in _occasions(definitions, records, until_ms):
+        now = state_at(definitions, occasion.log, now_ms=occasion.now_ms, before=before.traits)
+        alone = False
+        if occasion.record is not None and now != before:
+            without = state_at(definitions, occasion.log[:-1], now_ms=occasion.now_ms, before=before.traits)
+            alone = now == without
+            if without != before and not occasion.is_last:
+                raise AmbiguousError
+        found += _transitions(occasion, before, now, order=order, by_time_alone=alone)
+        found += _trait_changes(occasion, before, now, order=order)
         before = now
     return found
 
 
-def members(audiences: Mapping[str, Audience], records: Sequence[Record], *, now_ms: int) -> frozenset[str]:
-    """The keys of the audiences that the profile of these records is in at ``now_ms``."""
-    moment = _Moment(audiences, records, now_ms)
-    return frozenset(key for key in audiences if moment.is_member(key))
-
-
-def _evaluations(
-    audiences: Mapping[str, Audience], records: Sequence[Record], until_ms: int
-) -> Iterator[tuple[int, Sequence[Record], Literal["event", "time"]]]:
-    """Time, log so far and occasion of every evaluation.
-
-    An instant at which a record comes is the record's: time alone is looked at strictly between records.
-    """
-    instants = _instants(audiences, records)
-    for index, record in enumerate(records):
-        seen = records[: index + 1]
-        yield record.at_ms, seen, "event"
-        next_ms = records[index + 1].at_ms if index + 1 < len(records) else until_ms + 1
-        for instant in instants:
-            if record.at_ms < instant < next_ms:
-                yield instant, seen, "time"
-
-
-def _instants(audiences: Mapping[str, Audience], records: Sequence[Record]) -> list[int]:
-    """Every time at which a condition could change by itself, and its neighbours, ascending."""
-    durations = {0, *(ms for audience in audiences.values() for ms in _durations(audience.query))}
-    times = {record.ts_ms for record in records}
-    dates = (moment_of(value) for record in records for value in record.traits.values())
-    times |= {date for date in dates if date is not None}
-    return sorted(
-        {
-            time + sign * duration + near
-            for time in times
-            for duration in durations
-            for sign in (-1, 1)
-            for near in (-1, 0, 1)
-        }
+def state_at(
+    definitions: Definitions, records: Sequence[Record], *, now_ms: int, before: Mapping[str, Any] | None = None
+) -> State:
+    """The profile of these records at ``now_ms``; ``before``: the computed traits at the evaluation before."""
+    moment = Moment(definitions, records, now_ms=now_ms, before=before or {})
+    keys = {*definitions.audiences, *definitions.segments, *current_segments(records)}
+    values = {key: moment.value_of(key) for key in definitions.traits}
+    traits = {key: value for key, value in values.items() if value is not None}
+    return State(
+        members=frozenset(key for key in keys if moment.value_of(key)),
+        traits=traits,
+        shown={key: value for key, value in traits.items() if moment.is_eligible(definitions.traits[key])},
     )
 
 
-def _durations(node: object) -> Iterator[int]:
-    """Every length of time in a query, whatever it is for."""
+def _transitions(
+    occasion: Occasion, before: State, now: State, *, order: Sequence[str], by_time_alone: bool
+) -> Iterator[Transition]:
+    record = occasion.record
+    for key in order:
+        if (key in now.members) == (key in before.members):
+            continue
+        reason: Reason | None = "time" if record is None else "event"
+        if record is not None and record.segment is not None:
+            reason = "passthrough" if key == record.segment else None
+        yield Transition(key, occasion.now_ms, key in now.members, None if by_time_alone else reason)
+
+
+def _trait_changes(occasion: Occasion, before: State, now: State, *, order: Sequence[str]) -> Iterator[TraitChange]:
+    for key in order:
+        value = now.shown.get(key)
+        if as_json(value) != as_json(before.shown.get(key)):
+            yield TraitChange(key, occasion.now_ms, value)
+
+
+# --- When something is evaluated --------------------------------------------------------------------------------
+
+
+def _occasions(definitions: Definitions, records: Sequence[Record], until_ms: int) -> Iterator[Occasion]:
+    """An instant at which a record comes is the record's: time alone is looked at strictly between records."""
+    times_ms = instants(definitions, records)
+    for index, record in enumerate(records):
+        log = records[: index + 1]
+        next_ms = records[index + 1].at_ms if index + 1 < len(records) else until_ms + 1
+        yield Occasion(record.at_ms, log, record, is_last=next_ms > record.at_ms)
+        for now_ms in times_ms:
+            if record.at_ms < now_ms < next_ms:
+                yield Occasion(now_ms, log)
+
+
+def instants(definitions: Definitions, records: Sequence[Record]) -> list[int]:
+    """Every time at which something could change by itself, and its neighbours, ascending.
+
+    An event enters and leaves a window, ends a session or decides what waited for its children a duration after
+    it happened; a date is looked at from a duration before it to a duration after it.
+    """
+    queries = [computation.query for computation in definitions.computations.values()]
+    spans_ms = {ms for query in queries for ms in _spans(query, windows=True)}
+    moving_ms = {ms for query in queries for ms in _spans(query, windows=False)}
+    due = {record.ts_ms + ms for record in records for ms in spans_ms}
+    if moving_ms:
+        dates = {date for record in records for part in _fields(record) for date in _dates(part)}
+        due |= {date + sign * ms for date in dates for ms in {0, *moving_ms} for sign in (-1, 1)}
+    return sorted({time + near for time in due for near in (-1, 0, 1)})
+
+
+def _spans(node: object, *, windows: bool) -> Iterator[int]:
+    """The lengths of the windows in a query, or those that its date comparators look ahead or back."""
     match node:
-        case tree.Within(ms=ms) | tree.Duration(ms=ms):
+        case tree.Within(ms=ms) | tree.ExpiresAfter(ms=ms) if windows:
             yield ms
-        case tree.Between(near_ms=near_ms, far_ms=far_ms):
+        case tree.Between(near_ms=near_ms, far_ms=far_ms) if windows:
             yield from (near_ms, far_ms)
+        case tree.Duration(ms=ms) if not windows:
+            yield ms
         case tuple():
             for item in node:
-                yield from _durations(item)
+                yield from _spans(item, windows=windows)
         case _ if dataclasses.is_dataclass(node):
             for part in dataclasses.fields(node):
-                yield from _durations(getattr(node, part.name))
+                yield from _spans(getattr(node, part.name), windows=windows)
 
 
-class _Moment:
-    """One evaluation: a log, an instant, and the formulas."""
-
-    def __init__(self, audiences: Mapping[str, Audience], log: Sequence[Record], now_ms: int) -> None:
-        self._audiences = audiences
-        self._log = log
-        self._now_ms = now_ms
-        self._traits = _current_traits(log)
-
-    def is_member(self, key: str) -> bool:
-        audience = self._audiences[key]
-        eligible = any(record.user or (audience.include_anonymous and record.anonymous) for record in self._log)
-        return eligible and self._holds(audience.query, None)
-
-    def _holds(self, query: tree.Query, event: Record | None) -> bool:
-        match query:
-            case tree.And(items=items):
-                return all(self._holds(item, event) for item in items)
-            case tree.Or(items=items):
-                return any(self._holds(item, event) for item in items)
-            case tree.Not(item=item):
-                return not self._holds(item, event)
-            case tree.Compare():
-                return self._compares(query, event)
-        raise NotCoveredError(query)
-
-    def _compares(self, compare: tree.Compare, event: Record | None) -> bool:
-        left = self._value(compare.left, event)
-        arguments = [self._value(argument, event) for argument in compare.arguments]
-        if compare.comparator in MOVING:
-            return holds_on(left, lambda value: self._moving(compare.comparator, value, arguments[0]))
-        if compare.comparator == "omits":
-            return not holds_on(left, lambda value: COMPARATORS["contains"](value, *arguments))
-        return holds_on(left, lambda value: COMPARATORS[compare.comparator](value, *arguments))
-
-    def _moving(self, comparator: str, value: Any, duration_ms: int) -> bool:
-        """Comparators of today, edges included."""
-        date = moment_of(value)
-        if date is None:
-            return False
-        return MOVING[comparator](date, self._now_ms, duration_ms)
-
-    def _value(self, scalar: tree.Scalar | tree.Duration, event: Record | None) -> Any:
-        match scalar:
-            case tree.Literal(value=value):
-                return value
-            case tree.Duration(ms=ms):
-                return ms
-            case tree.Trait(path=path):
-                return self._trait(path)
-            case tree.Property(path=path, parent=False) if event is not None:
-                return at_path(event.properties, path)
-            case tree.Reduce(events=events, reducer="count"):
-                return self._count(events)
-        raise NotCoveredError(scalar)
-
-    def _trait(self, path: tree.Path) -> Any:
-        """A membership before a trait of the same name; a defined audience is never absent."""
-        if path[0] in self._audiences and len(path) == 1:
-            return self.is_member(path[0])
-        return at_path(self._traits, path)
-
-    def _count(self, events: tree.Events) -> int:
-        if events.excluded_sources:
-            raise NotCoveredError(events)
-        return sum(
-            record.event == events.name
-            and self._in_window(events.window, record.ts_ms)
-            and (events.where is None or self._holds(events.where, record))
-            for record in self._log
-        )
-
-    def _in_window(self, window: tree.Window | None, ts_ms: int) -> bool:
-        match window:
-            case None:
-                return True
-            case tree.Within(ms=ms, parent=False):
-                return self._now_ms - ms < ts_ms <= self._now_ms
-            case tree.Between(near_ms=near_ms, far_ms=far_ms, parent=False):
-                return self._now_ms - far_ms < ts_ms <= self._now_ms - near_ms
-        raise NotCoveredError(window)
+def _fields(record: Record) -> Iterable[Mapping[str, Any]]:
+    return (record.traits, record.properties, record.context)
 
 
-def _current_traits(log: Iterable[Record]) -> dict[str, Any]:
-    """Newest first by time of the event, then of its receipt, then arrival; null is a value that removes."""
-    in_order = sorted(log, key=lambda record: (record.ts_ms, record.at_ms))  # stable: arrival decides last
-    return {name: value for record in in_order for name, value in record.traits.items()}
+def _dates(value: Any) -> Iterator[int]:
+    """Every date inside a value. Newest or first of several events, one may come up that was there before."""
+    match value:
+        case dict():
+            for item in value.values():
+                yield from _dates(item)
+        case list():
+            for item in value:
+                yield from _dates(item)
+        case str():
+            date = moment_of(value)
+            if date is not None:
+                yield date
+
+
+# --- In which order it is told ----------------------------------------------------------------------------------
+
+
+def output_order(definitions: Definitions, segments: Iterable[str] = ()) -> list[str]:
+    """The keys of audiences, then of traits: what is depended on first, and of what may come next the smallest key.
+
+    ``segments``: external audiences; those that nobody has defined come before all others.
+    """
+    needs = {key: set(_references(one.query)) for key, one in definitions.computations.items()}
+    audiences = {*definitions.audiences, *definitions.segments}
+    undefined = sorted(set(segments) - audiences)
+    return [*undefined, *_by_dependence(audiences, needs), *_by_dependence(set(definitions.traits), needs)]
+
+
+def _by_dependence(keys: set[str], needs: Mapping[str, set[str]]) -> list[str]:
+    waiting = {key: _reached(key, needs) & keys for key in keys}
+    ready = [key for key in keys if not waiting[key]]
+    heapify(ready)
+    order: list[str] = []
+    while ready:
+        key = heappop(ready)
+        order.append(key)
+        for other in keys:
+            if key in waiting[other]:
+                waiting[other].remove(key)
+                if not waiting[other]:
+                    heappush(ready, other)
+    return order
+
+
+def _reached(key: str, needs: Mapping[str, set[str]]) -> set[str]:
+    """Everything that a definition depends on, directly or not."""
+    reached: set[str] = set()
+    ahead = set(needs.get(key, ()))
+    while ahead:
+        one = ahead.pop()
+        reached.add(one)
+        ahead |= needs.get(one, set()) - reached
+    return reached
+
+
+def _references(node: object) -> Iterator[str]:
+    match node:
+        case tree.Trait(path=path):
+            yield path[0]
+        case tuple():
+            for item in node:
+                yield from _references(item)
+        case _ if dataclasses.is_dataclass(node):
+            for part in dataclasses.fields(node):
+                yield from _references(getattr(node, part.name))

@@ -1,141 +1,218 @@
-"""Random audiences over random logs: the engine's transitions are those of the oracle, to the millisecond."""
+"""Random definitions over random logs: the engine's changes are those of the oracle, in order, to the millisecond.
+
+A family of tests for each part of the language. What the engine does not evaluate yet it refuses, and the tests
+of it are expected to fail until the feature is added to ``EVALUATED``, and then must not.
+"""
 
 import json
 from collections.abc import Mapping, Sequence
-from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
-from hypothesis import Phase, given, note, settings
+from hypothesis import Phase, assume, given, note, reject, settings
 from hypothesis import strategies as st
 
-from tests.property.audience_cases import (
-    COUNTS_BETWEEN,
-    DATED_LOGS,
-    DATED_TRAITS,
-    DYNAMIC_COUNTS,
-    EPOCH,
-    FILTERED_COUNTS,
-    LOGS,
-    PLAIN_COUNTS,
-    TRAITS,
-    Log,
-    audience_sets,
-    iso,
-)
-from tests.property.audience_oracle import Audience, Transition, transitions
-from worker.audiences.language.parser import parse
+from tests.acceptance.moments import iso, ms
+from tests.property.audience_comparisons import Feature, Features
+from tests.property.audience_definitions import as_the_oracle_reads, definition_sets
+from tests.property.audience_logs import Log, logs
+from tests.property.audience_oracle import AmbiguousError, TraitChange, Transition, changes
+from tests.property.audience_oracle_values import as_json
 from worker.cli.simulate import simulate_lines
 from worker.errors import InputError
 
 pytestmark = pytest.mark.property
 
+Change = Transition | TraitChange
+F = Feature
 
-def engine_transitions(definitions: Mapping[str, Any], log: Log) -> list[Transition]:
-    """What the simulation prints, as the oracle says it; also that they are numbered from 1 without a gap."""
-    outputs = simulate_lines(json.dumps(definitions), log.lines, log.end_ms)
-    values = [output["value"] for output in outputs if output["topic"] == "audience-changes"]
+EVALUATED = {F.COUNTS, F.WITHIN, F.WHERE, F.CONTEXT, F.TRAITS, F.DATES, F.CHAINS, F.PASSTHROUGH}
+"""What the engine evaluates. A feature that is added here turns its tests on."""
+
+
+def family(**cases: set[Feature]) -> pytest.MarkDecorator:
+    """Parameters of a test: the features of which its definitions are made, by name."""
+    parameters = []
+    for name, features in cases.items():
+        missing = [feature for feature in Feature if feature in features - EVALUATED]
+        reason = f"refused until it is evaluated: {', '.join(missing)}"
+        marks = [pytest.mark.xfail(reason=reason, raises=InputError)] if missing else []
+        parameters.append(pytest.param(frozenset(features), id=name, marks=marks))
+    return pytest.mark.parametrize("features", parameters)
+
+
+def compare_engine_and_oracle(features: Features) -> None:
+    """Over definitions made of these features, and logs that they look at."""
+    refused = bool(features - EVALUATED)
+    phases = [Phase.generate] if refused else list(Phase)  # the same refusal needs no smaller example
+
+    @settings(deadline=None, phases=phases, report_multiple_bugs=False)  # a run in a busy CI may take its time
+    @given(documents=definition_sets(features), log=logs(features))
+    def engine_and_oracle_agree(documents: dict[str, Any], log: Log) -> None:
+        assert_agreement(documents, log, oracle_changes(documents, log))
+
+    engine_and_oracle_agree()
+
+
+def assert_agreement(documents: Mapping[str, Any], log: Log, expected: Sequence[Change]) -> None:
+    note(json.dumps(documents, indent=1))
+    note("\n".join(log.lines))
+    found = engine_changes(documents, log)
+
+    assert readable(found, expected) == readable(expected, expected)
+
+
+def oracle_changes(documents: Mapping[str, Any], log: Log) -> list[Change]:
+    try:
+        return changes(as_the_oracle_reads(documents), log.records, until_ms=log.end_ms)
+    except AmbiguousError:
+        reject()
+
+
+# --- The engine's answer ----------------------------------------------------------------------------------------
+
+
+def engine_changes(documents: Mapping[str, Any], log: Log) -> list[Change]:
+    """What the simulation prints, as the oracle says it; also that transitions are numbered from 1 without a gap."""
     numbers: dict[str, int] = {}
-    for value in values:
-        key = value["properties"]["audience_key"]
-        numbers[key] = numbers.get(key, 0) + 1
-        assert value["context"]["audience"]["transition"] == numbers[key]
-    return [transition_of(value) for value in values]
+    found: list[Change] = []
+    for output in simulate_lines(json.dumps(documents), log.lines, log.end_ms):
+        value = output["value"]
+        match output["topic"]:
+            case "audience-changes":
+                transition = transition_of(value)
+                numbers[transition.key] = numbers.get(transition.key, 0) + 1
+                assert value["context"]["audience"]["transition"] == numbers[transition.key]
+                found.append(transition)
+            case "trait-changes":
+                found.append(trait_change_of(value))
+            case "dead-letters":
+                raise AssertionError(output)
+    return found
 
 
 def transition_of(value: Mapping[str, Any]) -> Transition:
-    moment = datetime.fromisoformat(value["timestamp"])
     return Transition(
         key=value["properties"]["audience_key"],
-        at_ms=(moment - EPOCH) // timedelta(milliseconds=1),
+        at_ms=ms(value["timestamp"]),
         entered=value["event"] == "Audience Entered",
         reason=value["context"]["audience"]["reason"],
     )
 
 
-def assert_as_the_oracle_says(definitions: dict[str, Any], log: Log) -> None:
-    """Per audience, in order: which of several audiences comes first at one moment is told by examples."""
-    note(json.dumps(definitions, indent=1))
-    note("\n".join(log.lines))
-    audiences = {
-        document["key"]: Audience(parse(document["query"]), include_anonymous=document["include_anonymous"])
-        for document in definitions["audiences"]
-    }
-
-    expected = transitions(audiences, log.records, until_ms=log.end_ms)
-    found = without_reasons_of(engine_transitions(definitions, log), expected)
-
-    assert by_key(found) == by_key(expected)
+def trait_change_of(value: Mapping[str, Any]) -> TraitChange:
+    key = value["properties"]["trait_key"]
+    return TraitChange(key, ms(value["timestamp"]), value["properties"][key])
 
 
-def without_reasons_of(found: Sequence[Transition], expected: Sequence[Transition]) -> list[Transition]:
-    """Without the reason where the oracle leaves it open."""
-    left_open = {one for one in expected if one.reason is None}
-    return [open_one if (open_one := one._replace(reason=None)) in left_open else one for one in found]
+def readable(some: Sequence[Change], expected: Sequence[Change]) -> list[str]:
+    """One line each; without the reason where the oracle leaves it open."""
+    left_open = {one for one in expected if isinstance(one, Transition) and one.reason is None}
+    return [text_of(one, left_open) for one in some]
 
 
-def by_key(found: Sequence[Transition]) -> dict[str, list[tuple[str, bool, str | None]]]:
-    """Transitions of each audience, their times readable in a failure."""
-    keys = sorted({one.key for one in found})
-    return {key: [(iso(one.at_ms), one.entered, one.reason) for one in found if one.key == key] for key in keys}
+def text_of(change: Change, left_open: set[Transition]) -> str:
+    if isinstance(change, TraitChange):
+        return f"{iso(change.at_ms)} {change.key} = {as_json(change.value)}"
+    reason = "either" if change._replace(reason=None) in left_open else change.reason
+    return f"{iso(change.at_ms)} {'enter' if change.entered else 'exit'} {change.key} ({reason})"
 
 
-THOROUGH = settings(max_examples=60, deadline=None)  # a run in a busy CI may take its time
+# --- The families -----------------------------------------------------------------------------------------------
 
 
-def not_yet(what: str) -> pytest.MarkDecorator:
-    """Refused when the definitions are read; the mark goes when it is evaluated, and then must go."""
-    return pytest.mark.xfail(reason=f"{what} is refused until it is evaluated", raises=InputError)
+@family(
+    plain={F.COUNTS},
+    within={F.COUNTS, F.WITHIN},
+    filtered={F.COUNTS, F.WITHIN, F.WHERE},
+    context={F.COUNTS, F.WITHIN, F.WHERE, F.CONTEXT},
+    sources={F.COUNTS, F.WITHIN, F.WHERE, F.SOURCES},
+)
+def test_counts(features: Features) -> None:
+    compare_engine_and_oracle(features)
 
 
-UNTIL_REFUSED = settings(THOROUGH, phases=[Phase.generate])  # the same refusal needs no smaller example
+@family(values={F.TRAITS}, moving_dates={F.DATES}, both={F.TRAITS, F.DATES})
+def test_traits(features: Features) -> None:
+    compare_engine_and_oracle(features)
 
 
-@THOROUGH
-@given(definitions=audience_sets(PLAIN_COUNTS), log=LOGS)
-def test_counts_and_windows(definitions: dict[str, Any], log: Log) -> None:
-    assert_as_the_oracle_says(definitions, log)
+@family(
+    alone={F.COUNTS, F.BETWEEN},
+    with_within={F.COUNTS, F.WITHIN, F.BETWEEN, F.WHERE},
+)
+def test_between(features: Features) -> None:
+    compare_engine_and_oracle(features)
 
 
-@THOROUGH
-@given(definitions=audience_sets(FILTERED_COUNTS), log=LOGS)
-def test_counts_of_filtered_events(definitions: dict[str, Any], log: Log) -> None:
-    assert_as_the_oracle_says(definitions, log)
+@family(
+    alone={F.COUNTS, F.SESSIONS},
+    with_windows={F.COUNTS, F.SESSIONS, F.WITHIN, F.WHERE},
+    traits={F.COUNTS, F.SESSIONS, F.WHERE, F.REDUCERS, F.COMPUTED_TRAITS},
+)
+def test_sessions(features: Features) -> None:
+    compare_engine_and_oracle(features)
 
 
-@THOROUGH
-@given(definitions=audience_sets(TRAITS), log=LOGS)
-def test_traits(definitions: dict[str, Any], log: Log) -> None:
-    assert_as_the_oracle_says(definitions, log)
+@family(
+    plain={F.COUNTS, F.REDUCERS},
+    within={F.COUNTS, F.REDUCERS, F.WITHIN, F.WHERE},
+    between={F.COUNTS, F.REDUCERS, F.BETWEEN},
+    dates={F.COUNTS, F.REDUCERS, F.WITHIN, F.DATES},
+    traits={F.COUNTS, F.REDUCERS, F.WITHIN, F.WHERE, F.COMPUTED_TRAITS},
+)
+def test_reducers(features: Features) -> None:
+    compare_engine_and_oracle(features)
 
 
-@THOROUGH
-@given(definitions=audience_sets(DATED_TRAITS), log=DATED_LOGS)
-def test_dates_move_with_the_clock(definitions: dict[str, Any], log: Log) -> None:
-    assert_as_the_oracle_says(definitions, log)
+FUNNELS = {F.COUNTS, F.WITHIN, F.WHERE, F.FUNNELS}
 
 
-@THOROUGH
-@given(definitions=audience_sets(st.one_of(PLAIN_COUNTS, TRAITS), nested=True), log=LOGS)
-def test_audiences_of_audiences(definitions: dict[str, Any], log: Log) -> None:
-    assert_as_the_oracle_says(definitions, log)
+@family(
+    counted=FUNNELS,
+    with_windows={*FUNNELS, F.BETWEEN, F.SESSIONS},
+    distinct={*FUNNELS, F.REDUCERS},
+    reduced={*FUNNELS, F.REDUCERS, F.REDUCED_FUNNELS},
+    traits={*FUNNELS, F.REDUCERS, F.REDUCED_FUNNELS, F.COMPUTED_TRAITS},
+)
+def test_funnels(features: Features) -> None:
+    compare_engine_and_oracle(features)
 
 
-@THOROUGH
-@given(definitions=audience_sets(st.one_of(FILTERED_COUNTS, TRAITS), nested=True), log=LOGS)
-def test_everything_together(definitions: dict[str, Any], log: Log) -> None:
-    assert_as_the_oracle_says(definitions, log)
+@family(
+    traits={F.COUNTS, F.WITHIN, F.WHERE, F.TRAITS, F.REFERENCES},
+    moving_dates={F.COUNTS, F.WITHIN, F.WHERE, F.MOVING_PROPERTIES},
+    reduced={F.COUNTS, F.WITHIN, F.WHERE, F.TRAITS, F.REDUCERS, F.REFERENCES},
+    in_funnels={*FUNNELS, F.TRAITS, F.REFERENCES, F.MOVING_PROPERTIES},
+)
+def test_dynamic_references(features: Features) -> None:
+    compare_engine_and_oracle(features)
 
 
-@not_yet("'between'")
-@UNTIL_REFUSED
-@given(definitions=audience_sets(COUNTS_BETWEEN), log=LOGS)
-def test_counts_between(definitions: dict[str, Any], log: Log) -> None:
-    assert_as_the_oracle_says(definitions, log)
+@family(
+    audiences={F.COUNTS, F.WITHIN, F.TRAITS, F.DATES, F.CHAINS},
+    passthrough={F.COUNTS, F.WITHIN, F.TRAITS, F.CHAINS, F.PASSTHROUGH},
+    computed={F.COUNTS, F.WITHIN, F.TRAITS, F.CHAINS, F.REDUCERS, F.COMPUTED_TRAITS},
+    computed_from_traits={F.COUNTS, F.WHERE, F.TRAITS, F.CHAINS, F.REDUCERS, F.COMPUTED_TRAITS, F.REFERENCES},
+)
+def test_chains(features: Features) -> None:
+    compare_engine_and_oracle(features)
 
 
-@not_yet("a property compared with a trait")
-@UNTIL_REFUSED
-@given(definitions=audience_sets(DYNAMIC_COUNTS), log=LOGS)
-def test_properties_compared_with_the_traits_of_now(definitions: dict[str, Any], log: Log) -> None:
-    assert_as_the_oracle_says(definitions, log)
+@family(evaluated=EVALUATED, language=set(Feature))
+def test_everything_together(features: Features) -> None:
+    compare_engine_and_oracle(features)
+
+
+@settings(deadline=None, max_examples=50)
+@given(documents=definition_sets(frozenset(EVALUATED)), log=logs(frozenset(EVALUATED)), data=st.data())
+def test_a_run_may_end_at_any_change_or_a_millisecond_beside_it(
+    documents: dict[str, Any], log: Log, data: st.DataObject
+) -> None:
+    """What is due then has happened, what is due a millisecond later has not."""
+    all_changes = oracle_changes(documents, log)
+    assume(all_changes)
+    change = data.draw(st.sampled_from(all_changes))
+    shorter = log.until(change.at_ms + data.draw(st.sampled_from([0, -1, 1])))
+
+    assert_agreement(documents, shorter, oracle_changes(documents, shorter))

@@ -5,6 +5,8 @@ import re
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from tests.property.language_sentences import sentences_of
+from tests.property.language_trees import queries
 from worker.audiences.language.errors import QueryError
 from worker.audiences.language.parser import LENGTH_MAX, NESTING_MAX, parse
 from worker.audiences.language.render import render
@@ -38,10 +40,13 @@ mutations = st.lists(
 )
 
 
+sentences = st.sampled_from(VALID) | queries.flatmap(sentences_of)
+
+
 @st.composite
 def mutants(draw: st.DrawFn) -> str:
     """A valid query in which stretches of a few characters were replaced."""
-    text = draw(st.sampled_from(VALID))
+    text = draw(sentences)
     for at, length, other in draw(mutations):
         text = text[:at] + other + text[at + length :]
     return text
@@ -107,6 +112,6 @@ def test_nearly_valid_queries(text: str) -> None:
 
 
 @unhurried
-@given(st.sampled_from(VALID), st.data())
+@given(sentences, st.data())
 def test_every_beginning_of_a_valid_query(text: str, data: st.DataObject) -> None:
     judge(text[: data.draw(st.integers(0, len(text)))])

@@ -6,7 +6,7 @@ from worker.adapters.memory_kafka import MemoryKafka
 from worker.adapters.memory_store import MemoryStore
 from worker.adapters.murmur2 import murmur2
 from worker.clock import VirtualClock
-from worker.errors import DependencyError, StoreUnavailableError, TransactionRefusedError
+from worker.errors import DependencyError, StoreUnavailableError, SupersededError, TransactionRefusedError
 from worker.ports import Claim, Partition, PendingOutputs, StateWrite
 
 NOW_MS = 1_736_500_000_000
@@ -140,13 +140,112 @@ def test_who_takes_a_members_name_takes_its_partitions_and_ends_it(kafka: Memory
     old, new = kafka.source("group", "one", ["in"]), kafka.source("group", "one", ["in"])
     stale = old.poll(1, 0).metadata
     assert [record.value for record in new.poll(1, 0).records] == [b"1"]
-    with pytest.raises(DependencyError):
+    with pytest.raises(SupersededError):
         old.poll(1, 0)
     producer = kafka.producer("one")
     producer.replace()
     producer.begin()
     with pytest.raises(TransactionRefusedError):
         producer.send_offsets({IN: 1}, stale)
+
+
+def test_a_new_life_of_a_member_does_not_hold_what_the_one_before_was_to_give_up(kafka: MemoryKafka) -> None:
+    kafka.create_topic("two", partitions=2)
+    first = kafka.source("group", "one", ["two"])
+    first.poll(0, 0)
+    second = kafka.source("group", "two", ["two"])
+    second.poll(0, 0)  # half of what the first one has is to be its own, at the first one's next poll
+    again = kafka.source("group", "one", ["two"])
+    again.poll(0, 0)
+    second.poll(0, 0)
+
+    assert len(again.assignment()) == len(second.assignment()) == 1
+
+
+def test_a_decided_commit_is_seen_when_its_markers_are_written(kafka: MemoryKafka) -> None:
+    source, producer = kafka.source("group", "one", ["in"]), kafka.producer("one")
+    producer.replace()
+    poll = source.poll(10, 0)
+    kafka.delay_markers(until_asked=True)
+    producer.begin()
+    producer.produce("out", key=b"k", value=b"made")
+    producer.send_offsets({IN: 1}, poll.metadata)
+    producer.commit()
+    assert kafka.visible("out", 0) == []
+    with pytest.raises(DependencyError):
+        source.rewind()
+    producer.abort()  # too late
+    kafka.write_markers()
+
+    assert [record.value for record in kafka.visible("out", 0)] == [b"made"]
+    source.rewind()
+    assert source.position(IN) == 1
+
+
+@pytest.mark.parametrize("end", ["commit", "abort"])
+@pytest.mark.parametrize("successor", ["the same producer", "another one", "time"])
+def test_what_is_decided_is_carried_out_before_the_next_transaction(
+    kafka: MemoryKafka, end: str, successor: str
+) -> None:
+    producer = kafka.producer("one")
+    producer.replace()
+    kafka.delay_markers(until_asked=True)
+    producer.begin()
+    producer.produce("out", key=b"k", value=b"made")
+    getattr(producer, end)()
+    if successor == "time":
+        kafka.expire_transactions()
+    elif successor == "another one":
+        kafka.producer("one").replace()
+    else:
+        producer.begin()
+
+    expected = [b"made"] if end == "commit" else []
+    assert [record.value for record in kafka.visible("out", 0)] == expected
+
+
+def test_a_transaction_that_is_decided_takes_nothing_more(kafka: MemoryKafka) -> None:
+    producer = kafka.producer("one")
+    producer.replace()
+    kafka.delay_markers(until_asked=True)
+    producer.begin()
+    producer.commit()
+    with pytest.raises(TransactionRefusedError):
+        producer.produce("out", key=b"k", value=b"too late")
+
+
+def test_a_successor_whose_answer_is_lost_has_fenced_all_the_same(kafka: MemoryKafka, faults: Faults) -> None:
+    producer = kafka.producer("one")
+    producer.replace()
+    producer.begin()
+    faults.at = {"init_transactions:answer"}
+    with pytest.raises(TransactionRefusedError):
+        kafka.producer("one").replace()
+
+    with pytest.raises(TransactionRefusedError):
+        producer.commit()
+
+
+def test_offsets_whose_answer_is_lost_are_sent_all_the_same(kafka: MemoryKafka, faults: Faults) -> None:
+    source, producer = kafka.source("group", "one", ["in"]), kafka.producer("one")
+    producer.replace()
+    poll = source.poll(10, 0)
+    producer.begin()
+    faults.at = {"send_offsets:answer"}
+    with pytest.raises(TransactionRefusedError):
+        producer.send_offsets({IN: 1}, poll.metadata)
+    producer.commit()
+
+    assert kafka.committed("group", IN) == 1
+
+
+def test_offsets_can_be_refused(kafka: MemoryKafka, faults: Faults) -> None:
+    source = kafka.source("group", "one", ["in"])
+    faults.at = {"committed_offset"}
+    with pytest.raises(TransactionRefusedError):
+        source.poll(10, 0)
+
+    assert [record.value for record in source.poll(10, 0).records] == [b"1"]
 
 
 def test_a_lost_answer_of_the_store_does_not_undo_the_write(clock: VirtualClock) -> None:

@@ -6,7 +6,7 @@ from types import ModuleType
 import pytest
 
 from worker.cli import main as command_line
-from worker.errors import DependencyError, InputError, InvariantError
+from worker.errors import DependencyError, InputError, InvariantError, SupersededError, UsageError
 
 
 @pytest.fixture
@@ -50,6 +50,24 @@ def test_a_missing_dependency_exits_3(failing: list[BaseException], capsys: pyte
 
     assert run("fail") == 3
     assert capsys.readouterr() == ("", "Kafka at localhost:9092 did not answer in 10 s\n")
+
+
+def test_a_command_line_that_cannot_be_meant_exits_2(
+    failing: list[BaseException], capsys: pytest.CaptureFixture[str]
+) -> None:
+    failing.append(UsageError("fail: --this needs --that"))
+
+    assert run("fail") == 2
+    assert capsys.readouterr() == ("", "fail: --this needs --that\n")
+
+
+def test_a_worker_whose_name_another_has_taken_exits_3(
+    failing: list[BaseException], capsys: pytest.CaptureFixture[str]
+) -> None:
+    failing.append(SupersededError("Kafka: this consumer cannot go on"))
+
+    assert run("fail") == 3
+    assert capsys.readouterr() == ("", "Kafka: this consumer cannot go on\n")
 
 
 def test_an_interrupt_exits_130_without_a_traceback(

@@ -4,6 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from prometheus_client import CollectorRegistry, generate_latest
 
+from worker.identity.resolve import ViolationKind
 from worker.metrics import CATALOGUE, OTHER, PHASES, BatchFigures, Metrics, process_registry
 from worker.ports import Partition
 
@@ -38,6 +39,7 @@ def test_a_batch_is_counted_under_its_labels() -> None:
                 phases=dict.fromkeys(PHASES, 0.5),
                 exit_lateness_s=[0.3, 40.0],
                 future_timestamps={"tracking-events": 1},
+                identity_violations={ViolationKind.BLOCKED: 2, ViolationKind.VALUES: 1},
                 zoneless_dates=4,
             )
         )
@@ -55,6 +57,8 @@ def test_a_batch_is_counted_under_its_labels() -> None:
     assert value("exit_lateness_seconds_bucket", le="0.5") == 2
     assert value("exit_lateness_seconds_bucket", le="60.0") == 4
     assert value("future_timestamps_total", topic="tracking-events") == 2
+    assert value("identity_violations_total", kind="ID value blocked") == 4
+    assert value("identity_violations_total", kind="Identifier value limit exceeded") == 2
     assert value("zoneless_dates_total") == 8
 
 

@@ -140,11 +140,21 @@ class KafkaAdmin:
         high = self._offsets(asked, OffsetSpec.latest())  # type: ignore[no-untyped-call]
         return {partition: Watermarks(low[partition], high[partition]) for partition in asked}
 
-    def _offsets(self, partitions: Sequence[Partition], place: OffsetSpec) -> dict[Partition, int]:
+    def stable_ends(self, partitions: Iterable[Partition]) -> Mapping[Partition, int]:
+        """The last stable offset of each partition: where the first open transaction begins, or the end."""
+        latest = OffsetSpec.latest()  # type: ignore[no-untyped-call]
+        return self._offsets(list(partitions), latest, IsolationLevel.READ_COMMITTED)
+
+    def _offsets(
+        self,
+        partitions: Sequence[Partition],
+        place: OffsetSpec,
+        isolation: IsolationLevel = IsolationLevel.READ_UNCOMMITTED,
+    ) -> dict[Partition, int]:
         answers: dict[TopicPartition, Future[Any]] = (
             self._client.list_offsets(
                 {TopicPartition(*partition): place for partition in partitions},
-                isolation_level=IsolationLevel.READ_UNCOMMITTED,
+                isolation_level=isolation,
                 request_timeout=self._timeout_s,
             )
             if partitions

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable
 
-from confluent_kafka import OFFSET_BEGINNING, OFFSET_END, Consumer, KafkaException, TopicPartition
+from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaException, TopicPartition
 
 from worker.adapters.kafka_client import one_line
 from worker.errors import DependencyError
@@ -26,16 +26,7 @@ def stable_offsets(consumer: Consumer, partitions: Iterable[Partition]) -> list[
         return []
     committed = _answered("committed offsets", lambda: consumer.committed(asked, ANSWER_TIMEOUT_S))
     without = [TopicPartition(each.topic, each.partition) for each in committed if each.offset < 0]
-    return [each for each in committed if each.offset >= 0] + _edges(consumer, without, OFFSET_BEGINNING)
-
-
-def stable_ends(consumer: Consumer, partitions: Iterable[Partition]) -> dict[Partition, int]:
-    """The last stable offset of each partition: where the first open transaction begins, or the end.
-
-    Raises:
-        DependencyError: nobody answers.
-    """
-    return by_partition(_edges(consumer, [TopicPartition(*partition) for partition in partitions], OFFSET_END))
+    return [each for each in committed if each.offset >= 0] + _beginnings(consumer, without)
 
 
 def by_partition(places: Iterable[TopicPartition]) -> dict[Partition, int]:
@@ -43,12 +34,12 @@ def by_partition(places: Iterable[TopicPartition]) -> dict[Partition, int]:
     return {Partition(place.topic, place.partition): place.offset for place in places}
 
 
-def _edges(consumer: Consumer, places: list[TopicPartition], edge: int) -> list[TopicPartition]:
+def _beginnings(consumer: Consumer, places: list[TopicPartition]) -> list[TopicPartition]:
     """One request for all; what is a timestamp here otherwise may be an edge of the log too."""
     if not places:
         return []
     for place in places:
-        place.offset = edge
+        place.offset = OFFSET_BEGINNING
     return _answered("offsets", lambda: consumer.offsets_for_times(places, ANSWER_TIMEOUT_S))
 
 

@@ -12,9 +12,10 @@ from typing import Any
 
 from confluent_kafka import OFFSET_END, Consumer, KafkaError, KafkaException, Message, TopicPartition
 
+from worker.adapters.kafka_admin import KafkaAdmin
 from worker.adapters.kafka_client import CLIENT_LOG, Properties, configuring, merged, one_line
-from worker.adapters.kafka_offsets import by_partition, stable_ends, stable_offsets
-from worker.errors import DependencyError
+from worker.adapters.kafka_offsets import ANSWER_TIMEOUT_S, by_partition, stable_offsets
+from worker.errors import DependencyError, SupersededError
 from worker.ports import Partition, Poll, Record
 
 DEFAULTS: Properties = {
@@ -24,7 +25,7 @@ DEFAULTS: Properties = {
     "fetch.queue.backoff.ms": 5,
     "fetch.error.backoff.ms": 50,
     # A fetch that finds nothing waits so long at the broker, and other questions to that broker queue behind it.
-    # Longer: ``at_end`` takes as long; shorter: more idle requests.
+    # Longer: a new assignment takes as long; shorter: more idle requests.
     "fetch.wait.max.ms": 20,
     # Between two polls. A batch that waits for Redis for longer gives its partitions up and starts afresh.
     "max.poll.interval.ms": 300_000,
@@ -85,6 +86,8 @@ class KafkaSource:
                 "heartbeat.interval.ms": session_timeout_ms // 5,
             },
         )
+        # A connection of its own: on the consumer's, a question would wait for the fetch before it.
+        self._admin = KafkaAdmin(servers, properties, answer_timeout_s=ANSWER_TIMEOUT_S)
         self._topics = list(topics)
         self._positions: dict[Partition, int] = {}
         self._ends: dict[Partition, int] = {}
@@ -107,6 +110,7 @@ class KafkaSource:
         Raises:
             DependencyError: the group or the log is not as it was, or nobody answers; the next poll begins at the
                 committed offsets.
+            SupersededError: another consumer has taken this one's name.
         """
         if self._in_doubt:
             self.rewind()
@@ -169,14 +173,20 @@ class KafkaSource:
                 self._ends[partition] = int(message.offset() or 0)
         elif error.code() == KafkaError._AUTO_OFFSET_RESET:  # noqa: SLF001
             raise self._doubt(f"{where}: offset {message.offset()} is gone from the log ({one_line(error)})")
+        elif error.code() == KafkaError._FATAL:  # noqa: SLF001 - `fatal()` is false of an error that comes as a message
+            self._in_doubt, self._fatal = True, one_line(error)
+            raise self._superseded(self._fatal)
         else:
-            if error.fatal():
-                self._fatal = one_line(error)
             raise self._doubt(f"{where}: {one_line(error)}" if message.topic() else one_line(error))
 
     def _doubt(self, reason: str) -> DependencyError:
         self._in_doubt = True
         return DependencyError(f"Kafka: {reason}")
+
+    @staticmethod
+    def _superseded(reason: str) -> SupersededError:
+        """A consumer is told to stop for one reason only: its static name is another's now (KIP-345)."""
+        return SupersededError(f"Kafka: this consumer cannot go on: {reason}")
 
     # Rebalances: called in the middle of a poll.
 
@@ -220,7 +230,7 @@ class KafkaSource:
         if not self._ends:
             return frozenset()
         try:
-            ends = stable_ends(self._consumer, self._ends)
+            ends = self._admin.stable_ends(self._ends)
         except DependencyError:
             return frozenset()
         return frozenset(
@@ -245,12 +255,12 @@ class KafkaSource:
         """See ``Source.rewind``.
 
         Raises:
-            DependencyError: the committed offsets are not stable yet, nobody answers, or another consumer has
-                taken this one's name: then only a new process, or the end of that one, helps.
+            DependencyError: the committed offsets are not stable yet, or nobody answers.
+            SupersededError: another consumer has taken this one's name.
         """
         self._in_doubt = self._changed = True
         if self._fatal is not None:
-            raise DependencyError(f"Kafka: this consumer cannot go on: {self._fatal}")
+            raise self._superseded(self._fatal)
         places = stable_offsets(self._consumer, self._positions)
         try:
             for place in places:

@@ -15,7 +15,10 @@ from worker.ports import Headers, Partition, Record
 
 
 class Session:
-    """One life of a transactional id, from one ``init_transactions`` to the next."""
+    """One life of a transactional id, from one ``init_transactions`` to the next.
+
+    ``transaction``: the one that is open, or decided and still without its markers.
+    """
 
     def __init__(self) -> None:
         self.transaction: Transaction | None = None
@@ -42,6 +45,7 @@ class MemoryBroker:
         self._groups: dict[str, Group] = {}
         self._sessions: dict[str, Session] = {}
         self._keyless = 0
+        self.markers_wait = False
 
     # --- topics ---
 
@@ -99,6 +103,7 @@ class MemoryBroker:
         Raises:
             DependencyError: an open transaction is about to change it (a real client waits, in vain here).
         """
+        self.io("committed_offset")
         self.expire_transactions()
         for session in self._sessions.values():
             if session.transaction is not None and (group, partition) in session.transaction.offsets:
@@ -111,6 +116,7 @@ class MemoryBroker:
         Raises:
             DependencyError: the offset is not in the log.
         """
+        self.expire_transactions()
         log = self.log(partition)
         if not log.start <= offset <= log.end:
             raise DependencyError(f"{_name(partition)}: offset {offset} is not in the log ({log.start} to {log.end})")
@@ -119,22 +125,38 @@ class MemoryBroker:
     # --- transactions ---
 
     def init_transactions(self, transactional_id: str) -> Session:
-        """Fence the session under an id, abort what it left open, start a new one."""
+        """Fence the session under an id, end what it left (aborted, unless decided already), start a new one."""
         if (old := self._sessions.get(transactional_id)) is not None:
             self.end(old, Outcome.ABORTED)
+            self.write_markers(old)
             old.refused = True
         session = self._sessions[transactional_id] = Session()
         return session
 
     def end(self, session: Session, outcome: Outcome) -> None:
-        """End a session's transaction, if any, with its offsets."""
-        transaction, session.transaction = session.transaction, None
+        """Decide how a session's transaction ends, if it has one; what is decided stays so."""
+        transaction = session.transaction
         if transaction is None:
             return
-        transaction.end(outcome)
-        if outcome is Outcome.COMMITTED:
+        if transaction.decided is Outcome.OPEN:
+            transaction.decided = outcome
+        if not self.markers_wait:
+            self.write_markers(session)
+
+    def write_markers(self, session: Session) -> None:
+        """Carry out what has been decided of a session's transaction, with its offsets."""
+        transaction = session.transaction
+        if transaction is None or transaction.decided is Outcome.OPEN:
+            return
+        session.transaction = None
+        transaction.end(transaction.decided)
+        if transaction.decided is Outcome.COMMITTED:
             for (group, partition), offset in transaction.offsets.items():
                 self.group(group).committed[partition] = offset
+
+    def write_all_markers(self) -> None:
+        for session in self._sessions.values():
+            self.write_markers(session)
 
     def expire_transactions(self, *, all_of_them: bool = False) -> None:
         """Abort what has been open for too long, and fence whoever left it open."""
@@ -142,8 +164,9 @@ class MemoryBroker:
         for session in self._sessions.values():
             transaction = session.transaction
             if transaction is not None and (all_of_them or transaction.begun_ms < oldest_ms):
+                session.refused |= transaction.decided is Outcome.OPEN
                 self.end(session, Outcome.ABORTED)
-                session.refused = True
+                self.write_markers(session)
 
 
 def _name(partition: Partition) -> str:

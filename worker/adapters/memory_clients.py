@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 from worker.adapters.memory_broker import MemoryBroker, Session
 from worker.adapters.memory_groups import Membership
 from worker.adapters.memory_log import Outcome, Transaction
-from worker.errors import DependencyError, TransactionRefusedError
+from worker.errors import DependencyError, SupersededError, TransactionRefusedError
 from worker.ports import Headers, Partition, Poll, Record
 
 
@@ -19,6 +19,7 @@ class MemoryProducer:
 
     def begin(self) -> None:
         session = self._current("begin")
+        self._broker.write_markers(session)
         if session.transaction is not None:
             raise self._refusal("a transaction is open already")
         session.transaction = Transaction(self._broker.clock.now_ms())
@@ -43,6 +44,7 @@ class MemoryProducer:
             raise self._refusal(f"generation {metadata.generation} of {metadata.group!r} is over")
         for partition, offset in offsets.items():
             transaction.offsets[metadata.group, partition] = offset
+        self._broker.io("send_offsets:answer")
 
     def commit(self) -> None:
         self._open("commit")
@@ -61,6 +63,7 @@ class MemoryProducer:
     def replace(self) -> None:
         self._broker.io("init_transactions")
         self._session = self._broker.init_transactions(self._transactional_id)
+        self._broker.io("init_transactions:answer")
 
     def close(self) -> None:
         """What is open stays open, as when a process dies."""
@@ -78,7 +81,7 @@ class MemoryProducer:
 
     def _open(self, label: str) -> Transaction:
         transaction = self._current(label).transaction
-        if transaction is None:
+        if transaction is None or transaction.decided is not Outcome.OPEN:
             raise self._refusal("there is no open transaction")
         return transaction
 
@@ -108,12 +111,11 @@ class MemorySource:
         """Never waits: nobody could produce meanwhile."""
         del timeout_s, awaited
         self._broker.io("poll")
-        self._take_part()
+        membership = self._take_part()
         self._place()
         records = self._fetch(limit)
         changed, self._changed = self._changed, False
-        generation = self._broker.group(self._group).generation
-        return Poll(records, Membership(self._group, self._instance, self._member, generation), changed)
+        return Poll(records, membership, changed)
 
     def assignment(self) -> frozenset[Partition]:
         return frozenset(self._positions)
@@ -139,12 +141,15 @@ class MemorySource:
         if self._member is not None:
             self._broker.group(self._group).close(self._instance, self._member, self._broker.clock.now_ms())
 
-    def _take_part(self) -> None:
-        """Join, or join again after being thrown out; then give up and take what the group has decided."""
+    def _take_part(self) -> Membership:
+        """Join, or join again after being thrown out; then give up and take what the group has decided.
+
+        The place in the group as of now: whatever happens to it later, what is read next was read in this one.
+        """
         group = self._broker.group(self._group)
         current = group.member(self._instance)
         if self._member is not None and current is not None and current != self._member:
-            raise DependencyError(f"another consumer of {self._group!r} has taken the name {self._instance!r}")
+            raise SupersededError(f"another consumer of {self._group!r} has taken the name {self._instance!r}")
         if current is None or self._member is None:
             self._forget(list(self._positions))
             self._unplaced.clear()
@@ -152,6 +157,7 @@ class MemorySource:
         revoked, assigned = group.exchange(self._instance, [*self._positions, *self._unplaced])
         self._forget(revoked)
         self._unplaced = [partition for partition in self._unplaced if partition not in revoked] + assigned
+        return Membership(self._group, self._instance, self._member, group.generation)
 
     def _forget(self, partitions: Iterable[Partition]) -> None:
         for partition in partitions:

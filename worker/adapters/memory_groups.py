@@ -35,8 +35,12 @@ class Group:
         self._owners: dict[Partition, str] = {}
 
     def join(self, instance: str, partitions: Iterable[Partition]) -> int:
-        """Take a place, and the place of an earlier member of the same name; the number of the new member."""
+        """Take a place, and the place of an earlier member of the same name; the number of the new member.
+
+        Whatever that one held is free: it is fenced, and the new member holds nothing yet.
+        """
         self._joined += 1
+        self._release(instance)
         self._closed_ms.pop(instance, None)
         wanted = sorted({*self._partitions, *partitions})
         known = instance in self._members
@@ -60,8 +64,11 @@ class Group:
         """Throw a member out, whatever it thinks: its partitions are free at once."""
         self._members.pop(instance, None)
         self._closed_ms.pop(instance, None)
-        self._owners = {partition: name for partition, name in self._owners.items() if name != instance}
+        self._release(instance)
         self._rebalance()
+
+    def _release(self, instance: str) -> None:
+        self._owners = {partition: name for partition, name in self._owners.items() if name != instance}
 
     def member(self, instance: str) -> int | None:
         """The number of the member that has a name now."""

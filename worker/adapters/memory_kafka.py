@@ -17,7 +17,7 @@ class MemoryKafka:
     Args:
         clock: the broker's time, of records and of what expires.
         on_io: called with the name of each request of a client before it takes effect, and again as
-            ``commit:answer`` after a commit did; a test may raise there.
+            ``NAME:answer`` after a ``commit``, ``send_offsets`` or ``init_transactions`` did; a test may raise there.
         session_timeout_ms: how long a consumer that closed keeps its partitions.
         transaction_timeout_ms: after how long the broker aborts a transaction that nobody ends.
     """
@@ -66,6 +66,7 @@ class MemoryKafka:
 
     def visible(self, topic: str, partition: int, *, start: int = 0) -> list[Record]:
         """What a reader of committed records sees of a partition from an offset on."""
+        self._broker.expire_transactions()
         log = self._broker.log(Partition(topic, partition))
         records, _ = log.read(max(start, log.start), log.end)
         return records
@@ -85,3 +86,15 @@ class MemoryKafka:
     def expire_transactions(self) -> None:
         """Abort every open transaction, as its timeout would."""
         self._broker.expire_transactions(all_of_them=True)
+
+    def delay_markers(self, *, until_asked: bool) -> None:
+        """Whether a transaction whose end has been decided is carried out only later.
+
+        Kafka answers a commit when it is decided, before the markers are written that make it visible and its offsets
+        known. At the latest they are written before the same producer's next transaction, or its successor's first.
+        """
+        self._broker.markers_wait = until_asked
+
+    def write_markers(self) -> None:
+        """Carry out everything that has been decided."""
+        self._broker.write_all_markers()

@@ -17,10 +17,14 @@ class Outcome(Enum):
 
 
 class Transaction:
-    """One transaction: the logs it wrote to and the offsets it will commit, by (group, partition)."""
+    """One transaction: the logs it wrote to and the offsets it will commit, by (group, partition).
+
+    ``decided``: how it will end, once the coordinator has said so; it is open until its markers are written.
+    """
 
     def __init__(self, begun_ms: int) -> None:
         self.outcome = Outcome.OPEN
+        self.decided = Outcome.OPEN
         self.begun_ms = begun_ms
         self.offsets: dict[tuple[str, Partition], int] = {}
         self._logs: dict[Log, None] = {}

@@ -69,6 +69,7 @@ class StateSlot:
         self.states: dict[bytes, bytes] = {}
         self.timers: list[tuple[int, bytes]] = []  # (due, profile), ascending
         self.pending: dict[tuple[int, bytes], PendingOutputs] = {}  # by offset and profile
+        self.owner = b""
         self._due: dict[bytes, int] = {}
 
     def write(self, write: StateWrite) -> bool:
@@ -186,14 +187,33 @@ class MemoryStore:
         pending = self._slots[slot].pending
         return self._reply("load_pending", lambda: [pending[at] for at in sorted(pending) if first <= at[0] <= last])
 
+    def own(self, slots: Sequence[int], owner: bytes) -> Reply[None]:
+        return self._reply("own", lambda: self._own(slots, owner))
+
+    def _own(self, slots: Sequence[int], owner: bytes) -> None:
+        for slot in slots:
+            self._slots[slot].owner = owner
+
     def commit(
-        self, slot: int, writes: Sequence[StateWrite], pending: Sequence[PendingOutputs], trim_below: int
+        self,
+        slot: int,
+        writes: Sequence[StateWrite],
+        pending: Sequence[PendingOutputs],
+        trim_below: int,
+        owner: bytes = b"",
     ) -> Reply[list[int]]:
-        return self._reply("commit", lambda: self._commit(self._slots[slot], writes, pending, trim_below))
+        return self._reply("commit", lambda: self._commit(self._slots[slot], writes, pending, trim_below, owner))
 
     def _commit(
-        self, slot: StateSlot, writes: Sequence[StateWrite], pending: Sequence[PendingOutputs], trim_below: int
+        self,
+        slot: StateSlot,
+        writes: Sequence[StateWrite],
+        pending: Sequence[PendingOutputs],
+        trim_below: int,
+        owner: bytes,
     ) -> list[int]:
+        if slot.owner != owner:
+            return list(range(len(writes)))
         lost = [index for index, write in enumerate(writes) if not slot.write(write)]
         losers = {writes[index].profile for index in lost}
         for write in writes:

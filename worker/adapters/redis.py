@@ -5,7 +5,7 @@ What is touched together lies together: the keys of a call share a hash tag, hen
     aw:{SPACE}:KEY             identity graph, catalogue of definitions, …
     aw:{SPACE}:notes           merges that are not over
     aw:{SPACE:cN}:             claim slice N: ``epoch``, and buckets of claims under 3 raw bytes
-    aw:{SPACE:sN}:             state slot N: states under 16 raw bytes, ``timers``, ``pending``, ``sizes``
+    aw:{SPACE:sN}:             state slot N: states under 16 raw bytes, ``timers``, ``pending``, ``sizes``, ``owner``
     aw:{SPACE:p}               how far each input partition has come
 
 Source: docs/decisions.md, "Deduplication"; ARCHITECTURE.md, "Redis".
@@ -18,6 +18,7 @@ from typing import Any, Final, NamedTuple
 
 import msgspec
 
+from worker.adapters import redis_replies as replies
 from worker.adapters.resp import Command, SentReply, SplitConnection
 from worker.clock import Clock
 from worker.ports import NO_LISTS, Claim, Lists, PendingOutputs, StateWrite, Swap
@@ -27,7 +28,6 @@ MINUTE_MS: Final = 60_000
 DAY_MS: Final = 24 * 60 * MINUTE_MS
 MINUTE_MAX: Final = 2**32 - 1
 PROFILE_BYTES: Final = 16
-ENTRY_HEAD_BYTES: Final = 8 + PROFILE_BYTES
 SCAN_KEYS: Final = 1_000
 
 CLAIM_SLICES: Final = 16
@@ -136,7 +136,7 @@ class RedisStore:
 
     def raise_epoch(self, epoch: int) -> SentReply[None]:
         copies = [prefix + b"epoch" for prefix in self._slices]
-        return SentReply(self._node(copies[0]).send(_evaluate(RAISE_EPOCH, copies, epoch)), _nothing)
+        return SentReply(self._node(copies[0]).send(_evaluate(RAISE_EPOCH, copies, epoch)), replies.nothing)
 
     def read(self, keys: Sequence[bytes]) -> SentReply[list[bytes | None]]:
         return self._mget(self._identity, keys)
@@ -158,13 +158,13 @@ class RedisStore:
         return SentReply(self._node(self._identity).send(*commands), lambda values: values != [0])
 
     def members(self, key: bytes) -> SentReply[list[bytes]]:
-        return SentReply(self._node(self._identity).send((b"SMEMBERS", self._identity + key)), _first)
+        return SentReply(self._node(self._identity).send((b"SMEMBERS", self._identity + key)), replies.first)
 
     def notes(self, until_ms: int, limit: int) -> SentReply[list[tuple[bytes, int]]]:
         answer = self._node(self._notes).send(
             (b"ZRANGEBYSCORE", self._notes, b"-inf", until_ms, b"WITHSCORES", b"LIMIT", 0, limit)
         )
-        return SentReply(answer, _scored)
+        return SentReply(answer, replies.scored)
 
     def load(self, slot: int, profiles: Sequence[bytes]) -> SentReply[list[bytes | None]]:
         return self._mget(self._slot(slot), profiles)
@@ -172,10 +172,19 @@ class RedisStore:
     def load_pending(self, slot: int, first: int, last: int) -> SentReply[list[PendingOutputs]]:
         prefix = self._slot(slot)
         answer = self._node(prefix).send((b"ZRANGEBYSCORE", prefix + b"pending", first, last))
-        return SentReply(answer, lambda values: [_pending(entry) for entry in values[0]])
+        return SentReply(answer, lambda values: [replies.pending(entry) for entry in values[0]])
+
+    def own(self, slots: Sequence[int], owner: bytes) -> SentReply[None]:
+        commands: list[Command] = [(b"SET", self._slot(slot) + b"owner", owner) for slot in slots]
+        return SentReply(self._only_node.send(*commands), replies.nothing)
 
     def commit(
-        self, slot: int, writes: Sequence[StateWrite], pending: Sequence[PendingOutputs], trim_below: int
+        self,
+        slot: int,
+        writes: Sequence[StateWrite],
+        pending: Sequence[PendingOutputs],
+        trim_below: int,
+        owner: bytes = b"",
     ) -> SentReply[list[int]]:
         prefix = self._slot(slot)
         offsets = [entry.offset for entry in pending] or [0]
@@ -188,6 +197,7 @@ class RedisStore:
             max(offsets),
             b"".join([write.profile + _applied(write.expected) for write in writes]),
             _packed_sizes(writes),
+            owner,
             *[write.blob for write in writes],
             *["" if write.due_ms is None else write.due_ms for write in writes],
             *[
@@ -196,22 +206,22 @@ class RedisStore:
                 for argument in (position.get(profile, ""), offset, offset.to_bytes(8, "big") + profile + outputs)
             ],
         )
-        return SentReply(self._node(prefix).send(command), _first)
+        return SentReply(self._node(prefix).send(command), replies.first)
 
     def due(self, slot: int, until_ms: int, limit: int) -> SentReply[list[tuple[bytes, int]]]:
         prefix = self._slot(slot)
         answer = self._node(prefix).send(
             (b"ZRANGEBYSCORE", prefix + b"timers", b"-inf", until_ms, b"WITHSCORES", b"LIMIT", 0, limit)
         )
-        return SentReply(answer, _scored)
+        return SentReply(answer, replies.scored)
 
     def publish_progress(self, progress: Mapping[str, tuple[int, int]]) -> SentReply[None]:
         fields = [part for name, (at, said) in progress.items() for part in (name, b"%d %d" % (at, said))]
         commands: list[Command] = [(b"HSET", self._progress, *fields)] if fields else []
-        return SentReply(self._node(self._progress).send(*commands), _nothing)
+        return SentReply(self._node(self._progress).send(*commands), replies.nothing)
 
     def read_progress(self) -> SentReply[dict[str, tuple[int, int]]]:
-        return SentReply(self._node(self._progress).send((b"HGETALL", self._progress)), _progress)
+        return SentReply(self._node(self._progress).send((b"HGETALL", self._progress)), replies.progress)
 
     def scan(self, cursor: bytes) -> SentReply[tuple[bytes, list[bytes]]]:
         pattern = b"aw:{%b:s*}:" % self._space.encode() + b"?" * PROFILE_BYTES
@@ -226,7 +236,7 @@ class RedisStore:
     def sizes(self) -> SentReply[dict[str, int]]:
         prefixes = [self._slot(slot) for slot in range(STATE_SLOTS)]
         answer = self._node(prefixes[0]).send(*[(b"HGETALL", prefix + b"sizes") for prefix in prefixes])
-        return SentReply(answer, _sizes)
+        return SentReply(answer, replies.sizes)
 
     def inspect(self) -> ServerFacts:
         """What the server is, for start-up checks."""
@@ -254,7 +264,7 @@ class RedisStore:
     def _mget(self, prefix: bytes, names: Sequence[bytes]) -> SentReply[list[bytes | None]]:
         if not names:
             return SentReply(self._node(prefix).send(), list)
-        return SentReply(self._node(prefix).send((b"MGET", *[prefix + name for name in names])), _first)
+        return SentReply(self._node(prefix).send((b"MGET", *[prefix + name for name in names])), replies.first)
 
 
 def bucket_divisors(ids_in_window: int) -> tuple[int, int, int]:
@@ -280,38 +290,3 @@ def _present(value: bytes | None) -> bytes:
 def _packed_sizes(writes: Sequence[StateWrite]) -> bytes:
     changes = [(index, key, change) for index, write in enumerate(writes) for key, change in write.sizes]
     return msgspec.msgpack.encode(changes) if changes else b""
-
-
-def _sizes(values: list[Any]) -> dict[str, int]:
-    sizes: dict[str, int] = {}
-    for flat in values:
-        for key, size in zip(flat[::2], flat[1::2], strict=True):
-            sizes[key.decode()] = sizes.get(key.decode(), 0) + int(size)
-    return {key: size for key, size in sizes.items() if size}
-
-
-def _nothing(_: list[Any]) -> None:
-    return None
-
-
-def _first(values: list[Any]) -> Any:
-    return values[0]
-
-
-def _pending(entry: bytes) -> PendingOutputs:
-    offset = int.from_bytes(entry[:8], "big")
-    return PendingOutputs(offset, entry[8:ENTRY_HEAD_BYTES], entry[ENTRY_HEAD_BYTES:])
-
-
-def _scored(values: list[Any]) -> list[tuple[bytes, int]]:
-    flat = values[0]
-    return [(member, int(float(score))) for member, score in zip(flat[::2], flat[1::2], strict=True)]
-
-
-def _progress(values: list[Any]) -> dict[str, tuple[int, int]]:
-    flat = values[0]
-    found = {}
-    for name, moments in zip(flat[::2], flat[1::2], strict=True):
-        at, said = moments.split()
-        found[name.decode()] = (int(at), int(said))
-    return found

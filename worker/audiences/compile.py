@@ -1,255 +1,272 @@
-"""From the tree of a query to conditions and leaves.
+"""From the tree of a query to what is evaluated: a condition or a value, and the leaves that it stands on.
 
-What the language has and this version does not evaluate yet is refused here, with the place in the query, by
-``lint`` and at ``definitions apply`` alike: a definition is never accepted and then silently wrong.
+What the language has and this version does not evaluate is refused here, with the place in the query, by ``lint`` and
+at ``definitions apply`` alike: a definition is never accepted and then silently wrong.
 """
 
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from typing import NamedTuple, Never
 
+from worker.audiences.building import Beginning, Leaves, place_of
+from worker.audiences.comparisons import Comparison, Foreseen, Moving, RowsCount
 from worker.audiences.conditions import (
     AllOf,
     AnyOf,
     Condition,
+    CountBetween,
     CountEver,
     CountWithin,
-    DateTest,
-    MembershipTest,
     Negation,
     TraitTest,
+    computed_value,
+    current_value,
+    membership,
 )
 from worker.audiences.language import tree
 from worker.audiences.language.errors import QueryError
-from worker.audiences.language.render import render
-from worker.audiences.leaves import CAPACITIES, Leaf, Predicate, capacity_for, leaf_id_of
-from worker.audiences.values import Test, number, path_test, test_of
+from worker.audiences.leaves import Leaf
+from worker.audiences.populations import FromParent, Gap, Population, Window
+from worker.audiences.reducers import total_of
+from worker.audiences.relations import is_each
+from worker.audiences.rows import FUNNEL_ROWS_MAX, ROWS_MAX, Row
+from worker.audiences.scalars import (
+    Constant,
+    CountValue,
+    Field,
+    Lookup,
+    RowsValue,
+    Scalar,
+    SessionValue,
+    TotalValue,
+    TraitValue,
+)
+from worker.audiences.selections import MOVING, FieldNode, entries_of, fields_of, selected, split
+from worker.audiences.thresholds import capacity_max, capacity_of, literals, threshold_of, truth_of
+from worker.audiences.values import path_test, test_of
+from worker.audiences.windows import Rolling
 
-MOVING = ("within_last", "within_next", "before_last", "after_next")
+
+class Keys(NamedTuple):
+    """What is defined: ``trait('key')`` of an audience is its membership, of a computed trait its value."""
+
+    audiences: frozenset[str] = frozenset()
+    traits: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
 class Compiled:
-    """A condition and what it stands on.
+    """The condition of an audience or the value of a trait, and what it stands on.
 
-    ``traits``: first segments of the trait paths it reads. ``audiences``: keys of the audiences it refers to.
+    ``counts``: the value is a number of events or values, which is 0 when there are none any more. ``traits``: first
+    segments of the paths of traits that nobody defines. ``references``: keys of definitions.
     """
 
-    condition: Condition
-    leaves: dict[bytes, Leaf] = field(default_factory=dict)
+    condition: Condition | None = None
+    value: Scalar | None = None
+    counts: bool = False
+    leaves: Mapping[bytes, Leaf] = field(default_factory=dict)
     traits: frozenset[str] = frozenset()
-    audiences: frozenset[str] = frozenset()
-
-
-class Beginning(NamedTuple):
-    """From when on events count.
-
-    ``since`` names a beginning of its own (None: the beginning of all data). ``history_ms``: how far before it
-    events count as well (None: all the way).
-    """
-
-    since: str | None = None
-    history_ms: int | None = None
+    references: frozenset[str] = frozenset()
 
 
 FROM_THE_START = Beginning()
 
 
-def compile_audience(
-    query: tree.Query, *, audience_keys: frozenset[str], beginning: Beginning = FROM_THE_START
-) -> Compiled:
+def compile_audience(query: tree.Query, keys: Keys, beginning: Beginning = FROM_THE_START) -> Compiled:
     """Compile a type-checked query of an audience.
 
-    ``audience_keys``: every defined audience; ``trait('key')`` of one of them is its membership, never a trait.
     ``beginning``: leaves are shared only within one beginning.
 
     Raises:
         QueryError: the query is valid, but this version does not evaluate a part of it.
     """
-    compiler = _Compiler(audience_keys, beginning)
-    condition = compiler.condition(query)
-    return Compiled(condition, compiler.leaves, frozenset(compiler.traits), frozenset(compiler.audiences))
+    compiler = _Compiler(keys, beginning)
+    condition = compiler.condition(query, None)
+    return replace(compiler.stands_on(), condition=condition)
 
 
-def _refuse(node: tree.Query | tree.Events | tree.Window | tree.Duration, what: str) -> Never:
+def compile_trait(query: tree.Query, keys: Keys, beginning: Beginning = FROM_THE_START) -> Compiled:
+    """Compile a type-checked query of a computed trait; as ``compile_audience``."""
+    compiler = _Compiler(keys, beginning)
+    value = compiler.scalar(query, None)  # type: ignore[arg-type]  # a value, says the type checker
+    counts = isinstance(query, tree.Reduce) and query.reducer in ("count", "unique_count")
+    return replace(compiler.stands_on(), value=value, counts=counts)
+
+
+def _refuse(node: tree.Query, what: str) -> Never:
     raise QueryError(f"{what} not evaluated yet", line=node.position.line, column=node.position.column)
 
 
-class _Compiler:
-    def __init__(self, audience_keys: frozenset[str], beginning: Beginning) -> None:
-        self.audience_keys = audience_keys
-        self.beginning = f" since {beginning.since}" if beginning.since else ""
-        self.history_ms = beginning.history_ms
-        self.leaves: dict[bytes, Leaf] = {}
-        self.traits: set[str] = set()
-        self.audiences: set[str] = set()
+@dataclass(frozen=True, slots=True)
+class _Scope:
+    """The event around a condition inside ``where``. ``fields``: its values that rows have, in their order.
 
-    def condition(self, node: tree.Query) -> Condition:
+    ``reach_ms``: how old the event can be at most (None: there is no end).
+    """
+
+    fields: tuple[FieldNode, ...]
+    reach_ms: int | None
+    parent: "_Scope | None"
+
+
+class _Compiler:
+    def __init__(self, keys: Keys, beginning: Beginning) -> None:
+        self.keys = keys
+        self.leaves = Leaves(beginning)
+        self.traits: set[str] = set()
+        self.references: set[str] = set()
+
+    def stands_on(self) -> Compiled:
+        """What has been compiled so far stands on these."""
+        return Compiled(leaves=self.leaves.found, traits=frozenset(self.traits), references=frozenset(self.references))
+
+    # --- Conditions ----------------------------------------------------------------------------------------
+    def condition(self, node: tree.Query, scope: _Scope | None) -> Condition:
         match node:
             case tree.And():
-                return AllOf([self.condition(item) for item in node.items])
+                return AllOf([self.condition(item, scope) for item in sorted(node.items, key=_has_events)])
             case tree.Or():
-                return AnyOf([self.condition(item) for item in node.items])
+                return AnyOf([self.condition(item, scope) for item in sorted(node.items, key=_has_events)])
             case tree.Not():
-                return Negation(self.condition(node.item))
+                return Negation(self.condition(node.item, scope))
             case tree.Compare():
-                return self.comparison(node)
+                return self.comparison(node, scope)
             case tree.AnyUser() | tree.AllUsers():
                 _refuse(node, "account audiences (ANY, ALL) are")
         _refuse(node, "a value without a comparison is")
 
-    def comparison(self, node: tree.Compare) -> Condition:
-        match node.left:
-            case tree.Reduce() as reduce:
-                return self.count(node, reduce)
-            case tree.Trait() as trait:
-                return self.trait(node, trait)
-        _refuse(node, "a comparison of anything but an event count or a trait is")
-
-    def trait(self, node: tree.Compare, trait: tree.Trait) -> Condition:
-        key = trait.path[0]
-        if key in self.audience_keys and len(trait.path) == 1:
-            self.audiences.add(key)
-            return MembershipTest(key, path_test(trait.path, node.comparator, literals(node)))
-        self.traits.add(key)
+    def comparison(self, node: tree.Compare, scope: _Scope | None) -> Condition:
+        left, constants = node.left, literals(node)
         if node.comparator in MOVING:
-            duration = node.arguments[0]
-            if not isinstance(duration, tree.Duration) or "$" in trait.path:
-                _refuse(node, "a moving date over the elements of an array is")
-            return DateTest(trait.path, node.comparator, duration.ms)
-        return TraitTest(key, path_test(trait.path, node.comparator, literals(node)))
+            (duration,) = (one for one in node.arguments if isinstance(one, tree.Duration))
+            return Moving(self.scalar(left, scope), node.comparator, duration.ms, each=is_each(left))
+        if len(constants) == len(node.arguments):
+            if isinstance(left, tree.Trait):
+                return TraitTest(left.path[0], self.lookup(left), path_test(left.path, node.comparator, constants))
+            if isinstance(left, tree.Reduce):
+                return self.of_events(node, left, scope)
+        others = [one for one in node.arguments if not isinstance(one, tree.Literal | tree.Duration)]
+        return Comparison(node, self.scalar(left, scope), [self.scalar(one, scope) for one in others])
 
-    def count(self, node: tree.Compare, reduce: tree.Reduce) -> Condition:
-        if reduce.reducer != "count":
-            _refuse(reduce, f"'{reduce.reducer.removesuffix('_count')}' is")
-        events = reduce.events
-        if events.excluded_sources:
-            _refuse(events, "'sources' is")
-        where = None if events.where is None else predicate(events.where)
-        test = test_of(node.comparator, literals(node))
-        if events.window is None:
-            leaf = self.leaf(
-                Leaf(
-                    leaf_id_of(render(_selection(events)) + self.beginning),
-                    events.name,
-                    where,
-                    None,
-                    None,
-                    self.history_ms,
-                )
-            )
-            return CountEver(leaf.leaf_id, test)
-        if not isinstance(events.window, tree.Within) or events.window.parent:
-            _refuse(events.window, f"'{_window_name(events.window)}' is")
-        return self.count_within(node, events, events.window.ms, where, test)
+    def of_events(self, node: tree.Compare, left: tree.Reduce, scope: _Scope | None) -> Condition:
+        """Reduced events beside constants."""
+        if not _is_plain(left, scope):
+            if left.reducer == "count" and not isinstance(left.events.window, tree.ExpiresAfter):
+                population = self.population(left, scope)
+                return RowsCount(population, truth_of(node, threshold_of(node, rows_max=_rows_max(left, scope))))
+            return Comparison(node, self.scalar(left, scope), [])
+        window = _window(left.events)
+        if left.reducer != "count" or isinstance(window, Gap):
+            return Foreseen(self.scalar(left, scope), node)
+        if not isinstance(window, Rolling):
+            return CountEver(self.leaves.count(left.events), test_of(node.comparator, literals(node)))
+        capacity = capacity_of(node, window)
+        leaf_id = self.leaves.times(left.events, window, capacity)
+        truth = truth_of(node, capacity)
+        return CountBetween(leaf_id, window, truth) if window.near_ms else CountWithin(leaf_id, window.far_ms, truth)
 
-    def count_within(
-        self, node: tree.Compare, events: tree.Events, window_ms: int, where: Predicate | None, test: Test
-    ) -> Condition:
-        capacity = capacity_for(max(_thresholds(node), default=0))
-        if capacity is None:
-            raise QueryError(
-                f"a count inside a window can be compared with at most {CAPACITIES[-1] - 1}",
-                line=node.position.line,
-                column=node.position.column,
-            )
-        canonical = f"{render(_selection(events))} keep {capacity}{self.beginning}"
-        leaf = self.leaf(Leaf(leaf_id_of(canonical), events.name, where, window_ms, capacity, self.history_ms))
-        return CountWithin(leaf.leaf_id, window_ms, [test(count) for count in range(capacity + 1)])
+    # --- Values --------------------------------------------------------------------------------------------
+    def scalar(self, node: tree.Scalar, scope: _Scope | None) -> Scalar:
+        match node:
+            case tree.Literal():
+                return Constant(node.value)
+            case tree.Trait():
+                return TraitValue(node.path, self.lookup(node))
+            case tree.Property(parent=True) if scope is not None and scope.parent is not None:
+                return Field(place_of(scope.parent.fields, tree.Property(node.path)), outwards=1)
+            case tree.Property(parent=False) | tree.Context() if scope is not None:
+                return Field(place_of(scope.fields, node), outwards=0)
+            case tree.Reduce():
+                return self.reduced(node, scope)
+        _refuse(node, "'entity' (linked audiences need a warehouse) is")
 
-    def leaf(self, leaf: Leaf) -> Leaf:
-        return self.leaves.setdefault(leaf.leaf_id, leaf)
+    def lookup(self, node: tree.Trait) -> Lookup:
+        """What a trait is: a membership, a computed value, or what the profile has."""
+        key = node.path[0]
+        if key in self.keys.audiences or key in self.keys.traits:
+            self.references.add(key)
+            return membership if key in self.keys.audiences else computed_value
+        self.traits.add(key)
+        return current_value
 
+    def reduced(self, node: tree.Reduce, scope: _Scope | None) -> Scalar:
+        total = total_of(node)
+        if not _is_plain(node, scope):
+            return RowsValue(self.population(node, scope), total, self.entries(node))
+        match window := _window(node.events):
+            case Gap():
+                return SessionValue(self.leaves.session(node, window.ms), total, window.ms)
+            case Rolling() if node.reducer == "count":
+                capacity = capacity_max(node, window)
+                return CountValue(self.leaves.times(node.events, window, capacity), window, capacity)
+            case Rolling():
+                population = Population(self.leaves.values(node, window), window, None, nested=False)
+                return RowsValue(population, total, lambda row: row[1:2])
+        if node.reducer == "count":
+            return CountValue(self.leaves.count(node.events), None, 0)
+        return TotalValue(self.leaves.total(node), total)
 
-def _selection(events: tree.Events) -> tree.Query:
-    """What a leaf selects, as something that has a canonical text."""
-    return tree.Reduce(events, "count")
+    def population(self, node: tree.Reduce, scope: _Scope | None) -> Population:
+        """The rows of a selection with whatever has to be looked up for it."""
+        events, window = node.events, _window(node.events)
+        parts = split(events.where)
+        fields = fields_of(parts.dynamic, node.of)
+        reach_ms = _reach(window, scope)
+        where = None
+        if parts.dynamic is not None:
+            where = self.condition(parts.dynamic, _Scope(fields, reach_ms, scope))
+        leaf_id = self.leaves.rows(
+            selected(events, parts.static),
+            fields,
+            reach_ms=reach_ms,
+            rows_max=_rows_max(node, scope),
+            ordered=total_of(node).ordered,
+        )
+        return Population(leaf_id, window, where, nested=scope is not None)
 
-
-def _window_name(window: tree.Window) -> str:
-    match window:
-        case tree.Within():
-            return "within(parent: …)"
-        case tree.Between():
-            return "between"
-        case tree.ExpiresAfter():
-            return "expires_after"
-
-
-def _thresholds(node: tree.Compare) -> list[int]:
-    numbers = [number(literal.value) for literal in literals(node)]
-    return [int(abs(value)) + 1 for value in numbers if value is not None]
-
-
-def literals(node: tree.Compare) -> tuple[tree.Literal, ...]:
-    """The arguments of a comparison, all of them constants."""
-    for argument in node.arguments:
-        if not isinstance(argument, tree.Literal):
-            _refuse(argument, "a comparison with anything but a constant is")
-    return tuple(argument for argument in node.arguments if isinstance(argument, tree.Literal))
-
-
-def predicate(node: tree.Query) -> Predicate:
-    """The filter of a ``where``, as a function of one event."""
-    match node:
-        case tree.And():
-            parts = [predicate(item) for item in node.items]
-            return lambda occurrence: all(part(occurrence) for part in parts)
-        case tree.Or():
-            parts = [predicate(item) for item in node.items]
-            return lambda occurrence: any(part(occurrence) for part in parts)
-        case tree.Not():
-            inner = predicate(node.item)
-            return lambda occurrence: not inner(occurrence)
-        case tree.Compare():
-            return _comparison_predicate(node)
-    _refuse(node, "this condition inside 'where' is")
-
-
-def _comparison_predicate(node: tree.Compare) -> Predicate:
-    if node.comparator in MOVING:
-        _refuse(node, f"'{node.comparator}' inside 'where' is")
-    match node.left:
-        case tree.Property(parent=False):
-            test = path_test(node.left.path, node.comparator, literals(node))
-            return lambda occurrence: test(occurrence.properties)
-        case tree.Context():
-            test = path_test(node.left.path, node.comparator, literals(node))
-            return lambda occurrence: test(occurrence.context)
-        case tree.Reduce():
-            _refuse(node, "a funnel (an event inside 'where') is")
-        case tree.Trait():
-            _refuse(node, "a trait inside 'where' is")
-    _refuse(node, "this comparison inside 'where' is")
+    def entries(self, node: tree.Reduce) -> Callable[[Row], list[object]]:
+        """What the total takes of one row."""
+        if node.of is None:
+            return lambda _: [1]
+        place = place_of(fields_of(split(node.events.where).dynamic, node.of), node.of)
+        taken = entries_of(node, total_of(node))
+        return lambda row: taken(row[place])
 
 
-def find_cycle(references: dict[str, frozenset[str]]) -> list[str] | None:
-    """A loop in who refers to whom, as keys from one back to itself; None when there is none."""
-    done: set[str] = set()
-    for start in sorted(references):
-        trail: list[str] = []
-        stack = [(start, iter(sorted(references[start])))]
-        trail.append(start)
-        while stack:
-            following = next((other for other in stack[-1][1] if other in references and other not in done), None)
-            if following is None:
-                stack.pop()
-                done.add(trail.pop())
-            elif following in trail:
-                return [*trail[trail.index(following) :], following]
-            else:
-                trail.append(following)
-                stack.append((following, iter(sorted(references[following]))))
+def _is_plain(node: tree.Reduce, scope: _Scope | None) -> bool:
+    """Whether events are counted by themselves: no event is around them, and nothing has to be looked up."""
+    return scope is None and split(node.events.where).dynamic is None
+
+
+def _window(events: tree.Events) -> Window:
+    match events.window:
+        case tree.Within(ms=ms, parent=parent):
+            return FromParent(ms) if parent else Rolling(0, ms)
+        case tree.Between(near_ms=near_ms, far_ms=far_ms):
+            return Rolling(near_ms, far_ms)
+        case tree.ExpiresAfter(ms=ms):
+            return Gap(ms)
     return None
 
 
-def in_order(references: dict[str, frozenset[str]]) -> list[str]:
-    """Keys so that each comes after what it refers to, and otherwise by name. There is no cycle."""
-    ordered: list[str] = []
-    waiting = {key: {other for other in others if other in references} for key, others in references.items()}
-    while waiting:
-        ready = min(key for key, others in waiting.items() if not others)
-        ordered.append(ready)
-        del waiting[ready]
-        for others in waiting.values():
-            others.discard(ready)
-    return ordered
+def _reach(window: Window, scope: _Scope | None) -> int | None:
+    """How far back rows matter: no further than the event around them, which they come after."""
+    ends = [window.far_ms if isinstance(window, Rolling) else None, None if scope is None else scope.reach_ms]
+    return min((end for end in ends if end is not None), default=None)
+
+
+def _rows_max(node: tree.Reduce, scope: _Scope | None) -> int:
+    return FUNNEL_ROWS_MAX if scope is not None or _has_events(node.events.where) else ROWS_MAX
+
+
+def _has_events(node: object) -> bool:
+    """Whether events are looked for: what can be told without them is looked at first."""
+    match node:
+        case tree.And() | tree.Or():
+            return any(_has_events(item) for item in node.items)
+        case tree.Not():
+            return _has_events(node.item)
+        case tree.Compare():
+            return any(isinstance(part, tree.Reduce) for part in (node.left, *node.arguments))
+    return False

@@ -1,18 +1,24 @@
 """Compiled conditions: each gives its value *and* the earliest time at which it could change by itself.
 
 ``evaluate(facts)`` returns ``(value, due)``; ``due`` is a moment in milliseconds after ``facts.time_ms`` before which
-the value cannot change without a record, or ``NEVER``. Conditions are immutable and shared by all profiles.
+the value cannot change without a record, or ``NEVER``. The value is true, false, or None: not decided yet, which only
+a window relative to a parent event brings about (docs/decisions.md, "Funnels"). Conditions are immutable and shared by
+all profiles.
 """
 
 from bisect import bisect_right
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
-from worker.audiences.values import Test, date_ms, find
-from worker.audiences.windows import Accumulator, times_of
+from worker.audiences.kept import Accumulators
+from worker.audiences.values import Test
+from worker.audiences.windows import NEVER, Rolling, inside_at, times_of
 
-NEVER = 1 << 62
-Verdict = tuple[bool, int]
+Verdict = tuple[bool | None, int]
+
+Around = tuple[Any, ...]
+"""Empty outside any ``where``. Inside, what this evaluation has worked out so far (a dict), and then the events around
+the condition as rows, the innermost last."""
 
 
 class Facts(Protocol):
@@ -21,19 +27,22 @@ class Facts(Protocol):
     @property
     def time_ms(self) -> int: ...
     @property
-    def accumulators(self) -> Mapping[bytes, Accumulator]: ...
+    def accumulators(self) -> Accumulators: ...
     def trait(self, key: str) -> Any:
         """The current value of a custom trait, None when absent."""
 
     def member(self, key: str) -> bool:
         """Whether the profile is in the audience of that key now."""
 
+    def computed(self, key: str) -> Any:
+        """The current value of a computed trait, None when absent."""
+
     def external(self, external_id: str) -> bool | None:
         """Passthrough membership by external id; None when nothing was ever said."""
 
 
 class Condition(Protocol):
-    def evaluate(self, facts: Facts) -> Verdict: ...
+    def evaluate(self, facts: Facts, around: Around = ()) -> Verdict: ...
 
 
 class AllOf:
@@ -44,16 +53,22 @@ class AllOf:
     def __init__(self, parts: Sequence[Condition]) -> None:
         self.parts = tuple(parts)
 
-    def evaluate(self, facts: Facts) -> Verdict:
-        while_true, until_true, holds = NEVER, 0, True
+    def evaluate(self, facts: Facts, around: Around = ()) -> Verdict:
+        unless_false, until_true, holds = NEVER, 0, True
+        undecided = False
         for part in self.parts:
-            value, due = part.evaluate(facts)
-            if not value:
+            value, due = part.evaluate(facts, around)
+            if value is False:
+                if due == NEVER:
+                    return False, NEVER
                 holds = False
                 until_true = max(until_true, due)
-            elif due < while_true:
-                while_true = due
-        return (True, while_true) if holds else (False, until_true)
+            else:
+                undecided = undecided or value is None
+                unless_false = min(unless_false, due)
+        if not holds:
+            return False, until_true
+        return None if undecided else True, unless_false
 
 
 class AnyOf:
@@ -64,16 +79,22 @@ class AnyOf:
     def __init__(self, parts: Sequence[Condition]) -> None:
         self.parts = tuple(parts)
 
-    def evaluate(self, facts: Facts) -> Verdict:
-        while_false, until_false, holds = NEVER, 0, False
+    def evaluate(self, facts: Facts, around: Around = ()) -> Verdict:
+        unless_true, until_false, holds = NEVER, 0, False
+        undecided = False
         for part in self.parts:
-            value, due = part.evaluate(facts)
+            value, due = part.evaluate(facts, around)
             if value:
+                if due == NEVER:
+                    return True, NEVER
                 holds = True
                 until_false = max(until_false, due)
-            elif due < while_false:
-                while_false = due
-        return (True, until_false) if holds else (False, while_false)
+            else:
+                undecided = undecided or value is None
+                unless_true = min(unless_true, due)
+        if holds:
+            return True, until_false
+        return None if undecided else False, unless_true
 
 
 class Negation:
@@ -82,9 +103,9 @@ class Negation:
     def __init__(self, part: Condition) -> None:
         self.part = part
 
-    def evaluate(self, facts: Facts) -> Verdict:
-        value, due = self.part.evaluate(facts)
-        return not value, due
+    def evaluate(self, facts: Facts, around: Around = ()) -> Verdict:
+        value, due = self.part.evaluate(facts, around)
+        return None if value is None else not value, due
 
 
 class CountEver:
@@ -95,7 +116,7 @@ class CountEver:
     def __init__(self, leaf_id: bytes, test: Callable[[int], bool]) -> None:
         self.leaf_id, self.test = leaf_id, test
 
-    def evaluate(self, facts: Facts) -> Verdict:
+    def evaluate(self, facts: Facts, around: Around = ()) -> Verdict:  # noqa: ARG002
         count = facts.accumulators.get(self.leaf_id, 0)
         return self.test(count), NEVER  # type: ignore[arg-type]
 
@@ -116,7 +137,7 @@ class CountWithin:
             for count in range(len(truth))
         )
 
-    def evaluate(self, facts: Facts) -> Verdict:
+    def evaluate(self, facts: Facts, around: Around = ()) -> Verdict:  # noqa: ARG002
         accumulator = facts.accumulators.get(self.leaf_id)
         if not accumulator:
             return self.truth[0], NEVER
@@ -128,31 +149,37 @@ class CountWithin:
         return self.truth[count], due
 
 
+class CountBetween:
+    """A test of the number of events inside ``now - B < t <= now - A``, tabulated as for ``CountWithin``."""
+
+    __slots__ = ("leaf_id", "truth", "window")
+
+    def __init__(self, leaf_id: bytes, window: Rolling, truth: Sequence[bool]) -> None:
+        self.leaf_id, self.window, self.truth = leaf_id, window, tuple(truth)
+
+    def evaluate(self, facts: Facts, around: Around = ()) -> Verdict:  # noqa: ARG002
+        times = times_of(facts.accumulators.get(self.leaf_id))
+        most = len(self.truth) - 1
+        inside, due = inside_at(times, self.window, facts.time_ms)
+        value = self.truth[min(inside, most)]
+        while due != NEVER:
+            inside, following = inside_at(times, self.window, due)
+            if self.truth[min(inside, most)] != value:
+                return value, due
+            due = following
+        return value, NEVER
+
+
 class TraitTest:
-    """A test of a custom trait; an unregistered passthrough key of that name comes before it.
+    """A test of a trait's current value. ``lookup``: what the trait is."""
 
-    Source: docs/decisions.md, "Memberships as traits".
-    """
+    __slots__ = ("key", "lookup", "test")
 
-    __slots__ = ("key", "test")
+    def __init__(self, key: str, lookup: Callable[[Facts, str], Any], test: Test) -> None:
+        self.key, self.lookup, self.test = key, lookup, test
 
-    def __init__(self, key: str, test: Test) -> None:
-        self.key, self.test = key, test
-
-    def evaluate(self, facts: Facts) -> Verdict:
-        return self.test({self.key: current_value(facts, self.key)}), NEVER
-
-
-class MembershipTest:
-    """A test of ``true``/``false``: whether the profile is in another audience."""
-
-    __slots__ = ("key", "test")
-
-    def __init__(self, key: str, test: Test) -> None:
-        self.key, self.test = key, test
-
-    def evaluate(self, facts: Facts) -> Verdict:
-        return self.test({self.key: facts.member(self.key)}), NEVER
+    def evaluate(self, facts: Facts, around: Around = ()) -> Verdict:  # noqa: ARG002
+        return self.test({self.key: self.lookup(facts, self.key)}), NEVER
 
 
 class External:
@@ -163,41 +190,24 @@ class External:
     def __init__(self, external_id: str) -> None:
         self.external_id = external_id
 
-    def evaluate(self, facts: Facts) -> Verdict:
+    def evaluate(self, facts: Facts, around: Around = ()) -> Verdict:  # noqa: ARG002
         return facts.external(self.external_id) is True, NEVER
 
 
-class DateTest:
-    """``within_last``, ``within_next``, ``before_last``, ``after_next``: a date trait beside the moving present.
-
-    True for ``opens <= now < closes``, both computed from the trait; bounds are inclusive to the millisecond.
-    Source: Segment, "Query Language Reference" (boundaries are inclusive).
-    """
-
-    __slots__ = ("bounds", "path")
-
-    def __init__(self, path: tuple[str, ...], comparator: str, ms: int) -> None:
-        self.path = path
-        self.bounds: Callable[[int], tuple[int, int]] = {
-            "within_last": lambda at: (at, at + ms + 1),
-            "within_next": lambda at: (at - ms, at + 1),
-            "before_last": lambda at: (at + ms, NEVER),
-            "after_next": lambda at: (-NEVER, at - ms + 1),
-        }[comparator]
-
-    def evaluate(self, facts: Facts) -> Verdict:
-        key = self.path[0]
-        at = date_ms(find({key: current_value(facts, key)}, self.path))
-        if at is None:
-            return False, NEVER
-        opens, closes = self.bounds(at)
-        now = facts.time_ms
-        if now < opens:
-            return False, opens
-        return (True, closes) if now < closes else (False, NEVER)
-
-
 def current_value(facts: Facts, key: str) -> Any:
-    """What ``trait(key)`` is for a key that no definition has: a passthrough membership, else the custom trait."""
+    """What ``trait(key)`` is for a key that no definition has: a passthrough membership, else the custom trait.
+
+    Source: docs/decisions.md, "Memberships as traits".
+    """
     external = facts.external(key)
     return facts.trait(key) if external is None else external
+
+
+def computed_value(facts: Facts, key: str) -> Any:
+    """What ``trait(key)`` is for the key of a computed trait."""
+    return facts.computed(key)
+
+
+def membership(facts: Facts, key: str) -> Any:
+    """What ``trait(key)`` is for the key of an audience."""
+    return facts.member(key)

@@ -7,12 +7,18 @@ Source: Segment, "Query Language Reference" and "Conditions on computed traits";
 
 import json
 from collections.abc import Callable, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from worker.audiences.language import tree
 
 Test = Callable[[Any], bool]
+
+FIRST_MS, LAST_MS = -62_135_596_800_000, 253_402_300_799_999
+"""The calendar: the years 1 to 9999."""
+
+EXACT_INTEGERS = 2**53
+"""Beyond it a double does not hold every integer."""
 
 
 def text(value: Any) -> str:
@@ -30,6 +36,11 @@ def text(value: Any) -> str:
 
 def is_number(value: Any) -> bool:
     return isinstance(value, (int, float)) and not isinstance(value, bool)
+
+
+def plain(value: Any) -> Any:
+    """A number without ``.0``."""
+    return int(value) if isinstance(value, float) and value.is_integer() and abs(value) <= EXACT_INTEGERS else value
 
 
 def number(value: Any) -> int | float | None:
@@ -64,6 +75,12 @@ def milliseconds(moment: datetime) -> int:
     """Milliseconds since 1970 of an aware datetime, rounded half up, without a float's error."""
     delta = moment - datetime(1970, 1, 1, tzinfo=UTC)
     return (delta.days * 86_400 + delta.seconds) * 1000 + (delta.microseconds + 500) // 1000
+
+
+def iso(moment_ms: int) -> str:
+    """A moment as ISO 8601 text, which ``date_ms`` reads back; the nearest one that there is."""
+    within = min(max(moment_ms, FIRST_MS), LAST_MS)
+    return (datetime(1970, 1, 1, tzinfo=UTC) + timedelta(milliseconds=within)).isoformat()
 
 
 def literal_date_ms(literal: tree.Literal) -> int | None:
@@ -222,7 +239,7 @@ def find_each(document: Any, path: tree.Path) -> list[Any]:
         if key == "$":
             found = [item for value in found if isinstance(value, list) for item in value]
         else:
-            found = [value.get(key) for value in found if isinstance(value, dict)]
+            found = [value.get(key) if isinstance(value, dict) else None for value in found]
     return found
 
 

@@ -5,6 +5,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from secrets import token_bytes
 
 from consumers import catalog
 from schemas.codec import AvroDecoder
@@ -31,7 +32,8 @@ class Connections:
     """The outside world. A source is None when the replica does not have its role.
 
     ``mailbox_partitions``: of ``resolved-events``; ``event_partitions``: every partition of the event topics,
-    owned by this replica or not; ``draw_profile``: 16 fresh random bytes; ``avro``: reads framed values, by default
+    owned by this replica or not; ``draw_profile``: 16 fresh random bytes; ``draw_owner``: as many,
+    for names that nobody sees; ``avro``: reads framed values, by default
     refuses them; ``avro_outputs`` None: values are written as JSON.
     """
 
@@ -43,6 +45,7 @@ class Connections:
     mailbox_partitions: int
     event_partitions: Sequence[Partition]
     draw_profile: Callable[[], bytes]
+    draw_owner: Callable[[], bytes] = token_bytes
     history: History | None = None
     avro: AvroDecoder = field(default_factory=AvroDecoder)
     avro_outputs: AvroOutputs | None = None
@@ -133,6 +136,7 @@ def _folding(connections: Connections, options: Options) -> Folding | None:
             announcer=Announcer(space_id=options.space_id, mailbox_partitions=partitions),
             notes=notes,
             cached_profiles=options.cached_profiles,
+            draw_owner=connections.draw_owner,
         ),
         notes=notes,
         timers=Timers(store, partitions=partitions, ticks_max=options.ticks_max),
@@ -144,4 +148,5 @@ def _folding(connections: Connections, options: Options) -> Folding | None:
         ),
         sweep=Sweep(store, partitions=partitions, records_max=options.ticks_max, history=connections.history),
         read_mail=catalog.read_mail,
+        partitions=partitions,
     )

@@ -5,10 +5,13 @@ from pathlib import Path
 from typing import NamedTuple
 
 from consumers.definitions import canonical, definition_of
-from schemas.definition import record_key
+from schemas.definition import AudienceDefinition, TraitDefinition, record_key
 from schemas.definition_file import Definitions, Position, load
-from worker.audiences.catalogue import Definition, faults
+from worker.audiences.catalogue import faults, keys_of
+from worker.audiences.definitions import Definition
+from worker.audiences.doubts import doubts, lookalikes
 from worker.audiences.language.errors import QueryError
+from worker.audiences.language.parser import parse
 from worker.errors import InputError
 
 SUFFIXES = (".yaml", ".yml", ".json")
@@ -24,6 +27,11 @@ class Document(NamedTuple):
 class _Place(NamedTuple):
     source: str
     query: Position | None
+
+
+class _Computation(NamedTuple):
+    definition: Definition
+    place: _Place
 
 
 def read_files(paths: Iterable[Path]) -> dict[str, str]:
@@ -57,57 +65,85 @@ def documents_of(texts: Mapping[str, str]) -> list[Document]:
     Raises:
         InputError: one line ``file:line:column: message`` for everything that is wrong.
     """
+    documents, computations = _read(texts)
+    identity = [document for document in documents.values() if document.key == "identity"]
+    return identity + [documents[key] for key in computations]
+
+
+class Doubts(NamedTuple):
+    """Lines as of ``documents_of``. ``faults``: what can never hold. ``hints``: what may be a slip."""
+
+    faults: list[str]
+    hints: list[str]
+
+
+def doubts_of(texts: Mapping[str, str]) -> Doubts:
+    """What is valid in some files and can hardly be meant.
+
+    Raises:
+        InputError: something is not valid.
+    """
+    computations = _read(texts)[1]
+    definitions = {definition.key: definition for definition, _ in computations.values()}
+    keys, found = keys_of(definitions), Doubts([], [])
+    for definition, place in computations.values():
+        if definition.query is None:
+            continue
+        query, name = parse(definition.query), f"{definition.kind} {definition.key!r}"
+        found.faults.extend(_located(place, f"{name}: {one.message}", one) for one in doubts(query, keys))
+        found.hints.extend(_located(place, f"{name}: {one.message}", one) for one in lookalikes(query, keys))
+    return found
+
+
+def _read(texts: Mapping[str, str]) -> tuple[dict[str, Document], dict[str, _Computation]]:
+    """All documents and those of audiences and traits, by record key."""
     loaded = {source: load(text, source=source) for source, text in texts.items()}
     found = [str(fault) for definitions in loaded.values() for fault in definitions.faults]
     if found:
         raise InputError(*found)
     documents: dict[str, Document] = {}
-    audiences: dict[str, tuple[Definition, _Place]] = {}
+    computations: dict[str, _Computation] = {}
     for source, definitions in loaded.items():
-        found += _collect(source, definitions, documents, audiences)
-    found += _check(audiences)
+        found += _collect(source, definitions, documents, computations)
+    found += _check(computations)
     if found:
         raise InputError(*found)
-    identity = [document for document in documents.values() if document.key == "identity"]
-    return identity + [documents[f"audience:{key}"] for key in audiences]
+    return documents, computations
 
 
 def _collect(
     source: str,
     definitions: Definitions,
     documents: dict[str, Document],
-    audiences: dict[str, tuple[Definition, _Place]],
+    computations: dict[str, _Computation],
 ) -> list[str]:
+    """What a file defines, by record key; returns what is wrong beside the files before it."""
     found = []
     if definitions.identity is not None:
         if "identity" in documents:
             found.append(f"{source}: identity settings stand in another file too")
         documents["identity"] = Document("identity", canonical(definitions.identity))
-    for trait in definitions.traits:
-        place = _Place(source, definitions.queries.get(record_key(trait)))
-        found.append(_located(place, f"trait {trait.key!r}: computed traits are not evaluated yet"))
-    for audience in definitions.audiences:
-        key = record_key(audience)
+    documented: list[TraitDefinition | AudienceDefinition] = [*definitions.traits, *definitions.audiences]
+    for document in documented:
+        key = record_key(document)
+        definition = definition_of(document)
         place = _Place(source, definitions.queries.get(key))
         if key in documents:
-            found.append(_located(place, f"audience {audience.key!r} is defined twice"))
-        documents[key] = Document(key, canonical(audience))
-        audiences[audience.key] = (definition_of(audience), place)
+            found.append(_located(place, f"{definition.kind} {definition.key!r} is defined twice"))
+        documents[key] = Document(key, canonical(document))
+        computations[key] = _Computation(definition, place)
     return found
 
 
-def _check(audiences: Mapping[str, tuple[Definition, _Place]]) -> list[str]:
-    """Faults of each audience beside all the others."""
-    every = {key: definition for key, (definition, _) in audiences.items()}
+def _check(computations: Mapping[str, _Computation]) -> list[str]:
+    """Faults of each audience and trait beside all the others that have none by themselves."""
     found = []
-    for key, (definition, place) in audiences.items():
-        others = {other: one for other, one in every.items() if other != key and not _broken(one)}
-        found += [_located(place, f"audience {key!r}: {error.message}", error) for error in faults(definition, others)]
+    sound = {key: definition for key, (definition, _) in computations.items() if not faults(definition, {})}
+    for key, (definition, place) in computations.items():
+        others = {one.key: one for other, one in sound.items() if other != key}
+        name = f"{definition.kind} {definition.key!r}"
+        found += [_located(place, f"{name}: {error.message}", error) for error in faults(definition, others)]
     return found
-
-
-def _broken(definition: Definition) -> bool:
-    return bool(faults(definition, {}))
 
 
 def _located(place: _Place, message: str, error: QueryError | None = None) -> str:

@@ -42,6 +42,8 @@ def read_line(text: str, number: int) -> Line:
     """
     try:
         wire = _decode(text)
+    except UnicodeEncodeError as error:
+        raise InputError(f"line {number}: not UTF-8") from error
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         if isinstance(error, msgspec.ValidationError):
             raise InputError(f"line {number}: {error}") from error

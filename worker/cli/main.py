@@ -1,6 +1,7 @@
 """The command line: finds the command, and turns what goes wrong into a message and an exit code.
 
-Exit codes: 0 done, 1 the input is wrong, 2 usage, 3 a dependency is unreachable, 130 interrupted.
+Exit codes: 0 done, 1 the input is wrong, 2 usage, 3 a dependency is unreachable (or another process has taken this
+one's name), 130 interrupted.
 
 A command is a module of this package with ``register(app)``, which adds it to the application. Modules are
 imported when they are asked for, so that ``lint`` does not wait for the Kafka client to load.
@@ -15,10 +16,11 @@ from typing import Annotated
 
 import typer
 
-from worker.errors import DependencyError, InputError
+from worker.errors import DependencyError, InputError, SupersededError, UsageError
 
 PROGRAM = "audience-worker"
 EXIT_INPUT = 1
+EXIT_USAGE = 2
 EXIT_DEPENDENCY = 3
 
 COMMANDS = {
@@ -26,6 +28,7 @@ COMMANDS = {
     "run": "worker.cli.run",
     "simulate": "worker.cli.simulate",
     "lint": "worker.cli.lint",
+    "profile": "worker.cli.profile",
     "explain": "worker.cli.explain",
     "definitions": "worker.cli.definitions",
     "import": "worker.cli.imports",
@@ -64,7 +67,9 @@ def main(argv: Sequence[str] | None = None) -> None:
         command(args=arguments, prog_name=PROGRAM)
     except InputError as error:
         sys.exit(_report(error.faults, EXIT_INPUT))
-    except DependencyError as error:
+    except UsageError as error:
+        sys.exit(_report([str(error)], EXIT_USAGE))
+    except (DependencyError, SupersededError) as error:
         sys.exit(_report([str(error) or type(error).__name__], EXIT_DEPENDENCY))
 
 

@@ -56,7 +56,17 @@ def simulate(
     avro: AvroDecoder | None = None,
 ) -> Iterator[dict[str, Any]]:
     """As ``simulate_lines``, over documents that have been checked."""
-    worker = VirtualWorker(options, avro=avro)
+    yield from play(VirtualWorker(options, avro=avro), documents, lines, until_ms)
+
+
+def play(
+    worker: VirtualWorker, documents: list[Document], lines: Iterable[str], until_ms: int | None = None
+) -> Iterator[dict[str, Any]]:
+    """The same with a worker that can be looked at afterwards. ``until_ms`` None: until the last line.
+
+    Raises:
+        InputError, DependencyError: as ``simulate_lines``.
+    """
     started = False
     for line in _read(lines):
         if not started:
@@ -65,8 +75,9 @@ def simulate(
         yield from worker.run_to(line.at_ms - 1)
         yield from worker.take(line)
     if not started:
-        worker.begin(until_ms, documents)
-    yield from worker.run_to(until_ms)
+        worker.begin(until_ms or 0, documents)
+    if until_ms is not None:
+        yield from worker.run_to(until_ms)
 
 
 def _read(lines: Iterable[str]) -> Iterator[Line]:
@@ -104,18 +115,28 @@ def _command(
     wanted = set(topic or ())
     settings = load_settings()
     options, avro = options_of(settings), open_decoder(settings)
-    for output in simulate(documents, _lines(events), until_ms, options=options, avro=avro):
+    for output in simulate(documents, input_lines(events), until_ms, options=options, avro=avro):
         if not wanted or output["topic"] in wanted:
             sys.stdout.write(_encode(output).decode() + "\n")
     sys.stdout.flush()
 
 
-def _lines(events: str) -> Iterator[str]:
+def input_lines(events: str) -> Iterator[str]:
+    """The lines of a file, or of standard input when it is called ``-``.
+
+    Raises:
+        InputError: it cannot be read.
+    """
     if events == "-":
-        yield from sys.stdin
+        yield from _texts(sys.stdin.buffer)
         return
     try:
-        with Path(events).open(encoding="utf-8") as file:
-            yield from file
+        with Path(events).open("rb") as file:
+            yield from _texts(file)
     except OSError as error:
         raise InputError(f"{events}: {error.strerror}") from error
+
+
+def _texts(file: Iterable[bytes]) -> Iterator[str]:
+    """What is not UTF-8 is refused with its line, not here."""
+    return (line.decode("utf-8", "surrogateescape") for line in file)

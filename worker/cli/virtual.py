@@ -22,14 +22,14 @@ from schemas.times import utc_text
 from schemas.topics import RESOLVED_EVENTS, TOPICS
 from worker.adapters.memory_kafka import MemoryKafka
 from worker.adapters.memory_store import MemoryStore
-from worker.audiences.leaves import Leaf
-from worker.audiences.windows import Accumulator
+from worker.audiences.kept import Accumulator
+from worker.audiences.leaves import Leaf, selects
 from worker.cli.assembly import Connections, Options, assemble
 from worker.cli.definition_files import Document
 from worker.cli.line import Line
 from worker.clock import VirtualClock
 from worker.errors import InputError
-from worker.ports import Partition, Record
+from worker.ports import Partition, Record, Store
 from worker.profiles.ids import profile_bytes
 from worker.slots import STATE_SLOTS
 
@@ -84,6 +84,16 @@ class VirtualWorker:
             definitions_interval_ms=0,
             hold_max_ms=1 << 62,  # the clock jumps; nobody is silent meanwhile
         )
+
+    @property
+    def store(self) -> Store:
+        """What the worker remembers, to be looked at between two lines."""
+        return self._store
+
+    @property
+    def now_ms(self) -> int:
+        """The virtual time."""
+        return self._clock.now_ms()
 
     def _names(self, topics: Sequence[str]) -> list[str]:
         return [self._prefix + topic for topic in topics]
@@ -191,9 +201,10 @@ class VirtualWorker:
         for mail in self._archive[profile]:
             occurrence = mail.occurrence()
             for leaf in leaves:
-                begun_ms = None if leaf.history_ms is None else now_ms - leaf.history_ms
-                if leaf.event != mail.name or (begun_ms is not None and occurrence.at_ms <= begun_ms):
+                selection = leaf.selection
+                begun_ms = None if selection.history_ms is None else now_ms - selection.history_ms
+                if selection.event != mail.name or (begun_ms is not None and occurrence.at_ms <= begun_ms):
                     continue
-                if leaf.selects(occurrence, now_ms):
-                    leaf.add(accumulators, occurrence.at_ms, now_ms)
+                if selects(leaf, occurrence, now_ms):
+                    leaf.add(accumulators, occurrence, now_ms)
         return {leaf_id: kept if isinstance(kept, int) else bytes(kept) for leaf_id, kept in accumulators.items()}

@@ -3,7 +3,9 @@
 from schemas import changes, mailbox
 from schemas.events import ExternalId, encode_external_ids
 from schemas.merging import Absorb, Expect
-from worker.audiences.catalogue import Catalogue, Definition
+from worker.audiences.catalogue import Catalogue
+from worker.audiences.definitions import Definition
+from worker.audiences.evaluate import Recomputed, Transition
 from worker.engine.mail import Absorption, EventMail, Expectation, Mail
 from worker.engine.merges import posted
 from worker.engine.outcome import Step
@@ -24,8 +26,8 @@ class Announcer:
     def announce(
         self, profile: bytes, state: ProfileState, done: Step, catalogue: Catalogue, *, sent_ms: int
     ) -> list[Output]:
-        """One record per transition and form, in the order of the transitions; then what others are to know."""
-        outputs = self._changes(profile, state, done, catalogue, sent_ms) if done.transitions else []
+        """One record per change and form, in the order of the changes; then what others are to know."""
+        outputs = self._changes(profile, state, done, catalogue, sent_ms) if done.changes else []
         outputs += [posted(record, self._partitions) for record in done.told]
         if done.merged_into is not None:
             outputs.append(self._merge(profile, done.merged_into, state.time_ms, done.caused_by or ""))
@@ -38,39 +40,66 @@ class Announcer:
         if ids is None:
             ids = state.shown = profile_ids(profile, state)
         outputs = []
-        for transition in done.transitions:
-            audience = catalogue.by_key.get(transition.key)
-            definition = Definition(transition.key) if audience is None else audience.definition
-            told = changes.Transition(
-                key=transition.key,
-                number=transition.number,
-                revision=definition.revision,
-                reason=transition.reason,
-                at_ms=transition.at_ms,
-                sent_ms=sent_ms,
-                caused_by=None if transition.reason in ("time", "definition") else done.caused_by,
-                merged_into=None if done.merged_into is None else profile_text(done.merged_into),
-            )
-            outputs += [self._output(ids, told, definition, form, done) for form in definition.emit]
+        for change in done.changes:
+            computation = catalogue.by_key.get(change.key)
+            definition = Definition(change.key) if computation is None else computation.definition
+            for emit in definition.emit:
+                form: changes.Form = "identify" if emit == "identify" else "track"
+                if isinstance(change, Recomputed):
+                    outputs.append(self._trait_change(ids, change, definition, form, done.traceparent, sent_ms))
+                else:
+                    outputs.append(self._audience_change(ids, change, definition, form, done, sent_ms))
         return outputs
 
-    def _output(
+    def _audience_change(
         self,
         ids: changes.ProfileIds,
-        transition: changes.Transition,
+        transition: Transition,
         definition: Definition,
-        form: str,
+        form: changes.Form,
         done: Step,
+        sent_ms: int,
     ) -> Output:
+        told = changes.Transition(
+            key=transition.key,
+            number=transition.number,
+            revision=definition.revision,
+            reason=transition.reason,
+            at_ms=transition.at_ms,
+            sent_ms=sent_ms,
+            caused_by=None if transition.reason in ("time", "definition") else done.caused_by,
+            merged_into=None if done.merged_into is None else profile_text(done.merged_into),
+        )
         message = changes.audience_change(
             space_id=self._space_id,
             profile=ids,
-            transition=transition,
-            form="identify" if form == "identify" else "track",
-            event_name=definition.entered if transition.entered else definition.exited,
+            transition=told,
+            form=form,
+            event_name=definition.entered if told.entered else definition.exited,
             traceparent=done.traceparent,
         )
         return Output("audience-changes", ids.profile_id.encode(), message.value, message.headers)
+
+    def _trait_change(
+        self,
+        ids: changes.ProfileIds,
+        change: Recomputed,
+        definition: Definition,
+        form: changes.Form,
+        traceparent: bytes | None,
+        sent_ms: int,
+    ) -> Output:
+        message = changes.trait_change(
+            space_id=self._space_id,
+            profile=ids,
+            change=changes.TraitChange(
+                key=change.key, value=change.value, version=change.number, at_ms=change.at_ms, sent_ms=sent_ms
+            ),
+            form=form,
+            event_name=definition.computed,
+            traceparent=traceparent,
+        )
+        return Output("trait-changes", ids.profile_id.encode(), message.value, message.headers)
 
     def _merge(self, child: bytes, parent: bytes, at_ms: int, message_id: str) -> Output:
         child_id = profile_text(child)

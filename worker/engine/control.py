@@ -7,12 +7,14 @@ whose newest version is refused, and cannot tell how often it changed (ARCHITECT
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import lru_cache
 from typing import NamedTuple
 
 import msgspec
 
 from schemas.reasons import Reason, Refusal
-from worker.audiences.catalogue import Catalogue, Definition, build, faults
+from worker.audiences.catalogue import Catalogue, build, faults
+from worker.audiences.definitions import Definition
 from worker.engine.books import Books
 from worker.engine.externals import external_key
 from worker.engine.output import Output
@@ -62,6 +64,11 @@ REFUSALS_KEPT = 1_000
 ones; more: the book grows by a line each."""
 
 
+INTERPRETED = 4_096
+"""Documents that are remembered as they were read. Fewer than there are definitions: each new one reads all others
+again, and a thousand take minutes; more: a few KB each."""
+
+
 class Documents(NamedTuple):
     """How documents are read. ``read`` never raises; ``interpret`` takes what ``read`` has let pass.
 
@@ -89,6 +96,7 @@ class Control:
     def __init__(self, store: Store, documents: Documents, *, topic: str, interval_ms: int) -> None:
         self._store = store
         self._documents = documents
+        self._interpret = lru_cache(maxsize=INTERPRETED)(documents.interpret)
         self._topic = topic
         self._interval_ms = interval_ms
         self._followed_ms: int | None = None
@@ -134,7 +142,7 @@ class Control:
         identity = book.entries.get(IDENTITY)
         rules = self._documents.default_rules
         if identity is not None and identity.document is not None:
-            interpreted = self._documents.interpret(IDENTITY, identity.document)
+            interpreted = self._interpret(IDENTITY, identity.document)
             rules = interpreted if isinstance(interpreted, Rules) else rules
         self.rules = rules
 
@@ -147,7 +155,7 @@ class Control:
         return found
 
     def _definition(self, key: str, document: bytes, *, revision: int, created: int) -> Definition:
-        definition = self._documents.interpret(key, document)
+        definition = self._interpret(key, document)
         if isinstance(definition, Rules):
             raise TypeError(key)  # `read` lets identity settings pass under their own key only
         since = None if definition.since is None else f"{definition.key}@{created}"
@@ -215,7 +223,7 @@ class Control:
         if key == IDENTITY:
             return None
         definition = self._definition(key, document, revision=1, created=0)
-        others = {other: d for other, d in self._definitions(entries).items() if other != definition.key}
+        others = self._definitions({other: entry for other, entry in entries.items() if other != key})
         if definition.external_id != definition.key:
             (used,) = self._store.read([external_key(definition.key)]).get()
             if used is not None:

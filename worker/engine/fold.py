@@ -1,10 +1,15 @@
 """The folder's half of a batch: load, fold and evaluate, commit. The only one that touches profile states.
 
+    take     a new assignment: everybody else's commits are refused from now on
     begin    group the mail by profile; send the loads
     receive  receive the states
     fold     step every record in offset order
     commit   encode; send one commit per slot
     check    receive the commits
+
+Evaluation depends on the definitions that a worker knows, so a worker that does not own a partition any more could fold
+a record otherwise than its heir has, and leave a state that nobody has been told of. Therefore the heir takes the slots
+over before it loads the first state.
 
 A record at or below a state's ``applied`` was folded in an attempt whose transaction did not commit: its outputs are
 those kept beside the state, never a second evaluation (ARCHITECTURE.md, "Fold").
@@ -12,10 +17,11 @@ those kept beside the state, never a second evaluation (ARCHITECTURE.md, "Fold")
 
 import itertools
 from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from worker.audiences.catalogue import Catalogue
+from worker.audiences.evaluate import Transition
 from worker.cache import TwoGenerations
 from worker.engine.announce import Announcer
 from worker.engine.mail import Absorption, Mail
@@ -63,15 +69,35 @@ class FoldBatch:
 class Folder:
     """Owns the decoded states of its partitions' profiles, as long as nothing is in doubt."""
 
-    def __init__(self, *, store: Store, announcer: Announcer, notes: Notes, cached_profiles: int) -> None:
+    def __init__(
+        self,
+        *,
+        store: Store,
+        announcer: Announcer,
+        notes: Notes,
+        cached_profiles: int,
+        draw_owner: Callable[[], bytes],
+    ) -> None:
+        """``draw_owner`` gives a name that nobody has had."""
         self._store = store
         self._announcer = announcer
         self._notes = notes
+        self._draw_owner = draw_owner
+        self._owner = b""
         self._states: TwoGenerations[bytes, ProfileState] = TwoGenerations(cached_profiles)
 
     def forget(self) -> None:
         """Drop every state: a new assignment, an abort, a doubt. A state of a failed batch may be ahead."""
         self._states.clear()
+
+    def take(self, slots: Sequence[int]) -> None:
+        """Own slots, under a new name each time: what we have sent before and given up must not arrive either.
+
+        Raises:
+            StoreUnavailableError: they may be ours, or still another's.
+        """
+        self._owner = self._draw_owner()
+        self._store.own(slots, self._owner).get()
 
     def begin(self, mail: Sequence[Mail], starts: Mapping[int, int]) -> FoldBatch:
         """Send the loads of what is not cached. ``mail`` in offset order per partition; ``starts`` by slot."""
@@ -120,7 +146,7 @@ class Folder:
                     continue
                 done = step(state, letter, catalogue)
                 changed |= done.changed
-                if done.transitions or done.told:
+                if done.changes or done.told:
                     made = self._announce(batch, profile, state, done, catalogue, sent_ms)
                     batch.pending[slot_of(profile)].append(PendingOutputs(letter.offset, profile, pack(made)))
                     outputs += made
@@ -136,7 +162,7 @@ class Folder:
             sizes = tuple(batch.sizes[profile].items()) if profile in batch.sizes else ()
             writes[slot_of(profile)].append(StateWrite(profile, expected, encode(state), state.due_ms, sizes))
         batch.commits = [
-            self._store.commit(slot, changed, batch.pending[slot], trim_below=batch.starts[slot])
+            self._store.commit(slot, changed, batch.pending[slot], batch.starts[slot], self._owner)
             for slot, changed in writes.items()
         ]
 
@@ -150,12 +176,13 @@ class Folder:
         sent_ms: int,
     ) -> list[Output]:
         sizes = batch.sizes.setdefault(profile, Counter())
-        for transition in done.transitions:
-            entered = bool(transition.number & 1)
-            batch.transitions[transition.key, entered] += 1
-            sizes[transition.key] += 1 if entered else -1
-            if transition.reason == "time":
-                batch.lateness_ms.append(max(0, sent_ms - transition.at_ms))
+        for change in done.changes:
+            if change.reason == "time":
+                batch.lateness_ms.append(max(0, sent_ms - change.at_ms))
+            if isinstance(change, Transition):
+                entered = bool(change.number & 1)
+                batch.transitions[change.key, entered] += 1
+                sizes[change.key] += 1 if entered else -1
         return self._announcer.announce(profile, state, done, catalogue, sent_ms=sent_ms)
 
     def _kept(self, slot: int, offset: int) -> list[Output]:

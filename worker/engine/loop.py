@@ -65,6 +65,7 @@ class Loop:
 
         Raises:
             DependencyError: Kafka or Redis refused. The batch was abandoned; the next turn starts afresh.
+            SupersededError: another process has our name; do not go on.
             InvariantError: our own bug; do not go on.
         """
         try:
@@ -113,6 +114,7 @@ class Loop:
             mailbox = self._poll_mailbox(self._folding, timeout_s)
             if mailbox.changed:
                 self._folding.forget()
+                self._folding.take()
         if self._routing is not None:
             left = max(1, room - len(mailbox.records))
             inputs = self._routing.source.poll(left, 0.0 if mailbox.records else timeout_s)

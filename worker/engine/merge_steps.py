@@ -10,7 +10,7 @@ from msgspec import structs
 
 from schemas.merging import Absorb, Absorbed
 from worker.audiences.catalogue import Catalogue
-from worker.audiences.evaluate import Transition
+from worker.audiences.evaluate import Change
 from worker.engine.judge import fire, leave, renew
 from worker.engine.mail import Absorption, Expectation, Sealing
 from worker.engine.outcome import Step
@@ -26,7 +26,7 @@ def expect(state: ProfileState, mail: Expectation, catalogue: Catalogue) -> Step
         state.version, state.time_ms = catalogue.version, mail.at_ms
     state.awaiting |= {(mail.child, mail.token)}
     state.applied = mail.offset
-    return Step(changed=True, transitions=[])
+    return Step(changed=True, changes=[])
 
 
 def seal(state: ProfileState, mail: Sealing, catalogue: Catalogue) -> Step:
@@ -36,20 +36,20 @@ def seal(state: ProfileState, mail: Sealing, catalogue: Catalogue) -> Step:
     """
     child, parent = profile_text(mail.profile), profile_text(mail.parent)
     already = state.sealed is not None
-    transitions: list[Transition] = []
+    changes: list[Change] = []
     answer = Absorb(parent, mail.at_ms, child, mail.token, mail.message_id)
+    state.applied = mail.offset  # before it is encoded: nothing else may have been folded into it yet
     if not already:
-        transitions = [] if state.awaiting else (fire(state, catalogue, mail.at_ms) or [])
+        changes = [] if state.awaiting else (fire(state, catalogue, mail.at_ms) or [])
         state.time_ms = max(state.time_ms, mail.at_ms)
-        transitions += leave(state, catalogue)
+        changes += leave(state, catalogue)
         awaiting = [(profile_text(other), token) for other, token in sorted(state.awaiting)]
         answer = structs.replace(answer, data=encode(state), version=state.version, awaiting=awaiting)
         empty(state)
         state.sealed = Sealed(mail.offset, mail.parent)
-    state.applied = mail.offset
     return Step(
         changed=True,
-        transitions=transitions,
+        changes=changes,
         caused_by=mail.message_id,
         told=[answer],
         merged_into=None if already else mail.parent,
@@ -59,16 +59,16 @@ def seal(state: ProfileState, mail: Sealing, catalogue: Catalogue) -> Step:
 def take_in(state: ProfileState, mail: Absorption, catalogue: Catalogue) -> Step:
     """Take in what a child was; when nobody else is awaited, judge by the histories of all."""
     answered = {waited for waited in state.awaiting if waited == (mail.child, mail.token)}
-    transitions = [] if state.awaiting else (fire(state, catalogue, mail.at_ms - 1) or [])
+    changes = [] if state.awaiting else (fire(state, catalogue, mail.at_ms - 1) or [])
     state.awaiting = (state.awaiting - answered) | mail.awaiting
     state.time_ms = max(state.time_ms, mail.at_ms)
     if mail.data:
         absorb(state, decode(mail.data), _union(catalogue, state.time_ms))
     if not state.awaiting:
-        transitions += renew(state, catalogue, "merge")
+        changes += renew(state, catalogue, "merge")
     state.applied = mail.offset
     told = [Absorbed(profile_text(mail.child), mail.at_ms)]
-    return Step(changed=True, transitions=transitions, caused_by=mail.message_id, told=told)
+    return Step(changed=True, changes=changes, caused_by=mail.message_id, told=told)
 
 
 def _union(catalogue: Catalogue, now_ms: int) -> Union:

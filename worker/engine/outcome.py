@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from schemas.merging import Absorb, Absorbed
-from worker.audiences.evaluate import Transition
+from worker.audiences.evaluate import Change
 
 
 class Step(NamedTuple):
@@ -14,11 +14,11 @@ class Step(NamedTuple):
     """
 
     changed: bool
-    transitions: list[Transition]
+    changes: list[Change]
     caused_by: str | None = None
     traceparent: bytes | None = None
     told: Sequence[Absorb | Absorbed] = ()
     merged_into: bytes | None = None
 
 
-NOTHING = Step(changed=False, transitions=[])
+NOTHING = Step(changed=False, changes=[])

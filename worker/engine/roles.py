@@ -11,6 +11,7 @@ from worker.engine.route import Router
 from worker.engine.sweep import Sweep
 from worker.engine.timers import Timers
 from worker.ports import Record, Source
+from worker.slots import STATE_SLOTS, partition_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +30,10 @@ class Routing:
 
 @dataclass(frozen=True, slots=True)
 class Folding:
-    """The folder's role: owner of mailbox partitions. ``read_mail`` decodes a mailbox record."""
+    """The folder's role: owner of mailbox partitions. ``read_mail`` decodes a mailbox record.
+
+    ``partitions``: of the mailbox, owned by this replica or not.
+    """
 
     source: Source
     folder: Folder
@@ -38,6 +42,7 @@ class Folding:
     hold: Hold
     sweep: Sweep
     read_mail: Callable[[Record], Mail]
+    partitions: int
 
     def forget(self) -> None:
         """Drop every state, and what has been ticked, told again or swept."""
@@ -45,3 +50,8 @@ class Folding:
         self.timers.forget()
         self.notes.forget()
         self.sweep.forget()
+
+    def take(self) -> None:
+        """Own the state slots of the partitions that are ours now."""
+        owned = {partition.partition for partition in self.source.assignment()}
+        self.folder.take([slot for slot in range(STATE_SLOTS) if partition_of(slot, self.partitions) in owned])

@@ -119,8 +119,12 @@ class Router:
         """Find or make the profile of every event that is left."""
         self._externals.register([a.external_id for _, a in batch.accepted if a.external_id is not None])
         batch.resolved = self._directory.resolve(batch.accepted, batch.rules)
+        count = batch.books.violations.update
         for found in batch.resolved.found.values():
-            batch.books.violations.update([violation.kind for violation in found.violations])
+            count([violation.kind for violation in found.violations])
+        for _, accepted in batch.accepted:
+            if accepted.blocked:
+                count([violation.kind for violation in accepted.blocked])
 
     def address(self, batch: RouteBatch) -> list[Output]:
         """The batch's records: dead letters, and every event in the mailbox of its profile, behind owed merges."""

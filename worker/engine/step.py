@@ -8,8 +8,7 @@ that touches nothing changes nothing, not even the state's time, in this attempt
 from collections.abc import Sequence
 
 from worker.audiences.catalogue import Catalogue
-from worker.audiences.evaluate import Reason, Transition, due_numbers, evaluate, evaluate_all
-from worker.audiences.leaves import Leaf
+from worker.audiences.evaluate import Change, Reason, Transition, due_numbers, evaluate, evaluate_all
 from worker.engine.judge import fire, renew
 from worker.engine.mail import (
     Absorbed,
@@ -50,23 +49,24 @@ def _tick(state: ProfileState, tick: Tick, catalogue: Catalogue) -> Step:
     """A repeated or early tick finds nothing due. The state's time moves to the due times only."""
     if state.awaiting:
         return NOTHING
-    transitions = fire(state, catalogue, tick.at_ms)
-    if transitions is None:
+    changes = fire(state, catalogue, tick.at_ms)
+    if changes is None:
         return NOTHING
     state.applied = tick.offset
-    return Step(changed=True, transitions=transitions)
+    return Step(changed=True, changes=changes)
 
 
 def _event(state: ProfileState, mail: EventMail, catalogue: Catalogue) -> Step:
     at_ms = mail.at_ms
     now_ms = max(state.time_ms, at_ms)
-    leaves = _selecting(mail, catalogue, now_ms) if mail.name in catalogue.leaves_by_event else ()
+    selector = catalogue.selectors.get(mail.name) if mail.name is not None else None
+    leaves = () if selector is None else selector.select(mail.occurrence(), now_ms)
     identifiers = _new_identifiers(state, mail)
     traits, qualification = mail.traits(), mail.qualification
     fresh = state.applied == NO_RECORD
     if not (leaves or identifiers or traits or qualification or fresh) and state.version == catalogue.version:
         return NOTHING
-    transitions = _catch_up(state, catalogue, now_ms)
+    changes = _catch_up(state, catalogue, now_ms)
     reason: Reason = "event" if qualification is None else "passthrough"
 
     due = state.due_ms
@@ -74,22 +74,24 @@ def _event(state: ProfileState, mail: EventMail, catalogue: Catalogue) -> Step:
     eligibility = state.eligibility
     state.add_identifiers(identifiers, at_ms)
     for leaf in leaves:
-        leaf.add(state.accumulators, mail.event_at_ms, now_ms)
+        leaf.add(state.accumulators, mail.occurrence(), now_ms)
         touched.update(catalogue.numbers_by_leaf[leaf.leaf_id])
     for key in apply_traits(state.traits, traits, at_ms=mail.event_at_ms, received_ms=mail.received_ms):
         touched.update(catalogue.numbers_by_trait.get(key, ()))
     if qualification is not None:
-        transitions += _qualify(state, mail, qualification, catalogue, touched)
+        changes += _qualify(state, mail, qualification, catalogue, touched)
 
     state.applied = mail.offset
     if state.awaiting:  # judged when all is here
-        return Step(changed=True, transitions=[])
+        return Step(changed=True, changes=[])
     state.version = catalogue.version
-    if fresh or state.eligibility != eligibility:
-        transitions += evaluate_all(state, catalogue, reason)
+    if fresh:
+        touched.update(catalogue.blank[state.eligibility])
+    if state.eligibility != eligibility and not fresh:
+        changes += evaluate_all(state, catalogue, reason)
     elif touched:
-        transitions += evaluate(state, catalogue, touched, reason)
-    return Step(changed=True, transitions=transitions, caused_by=mail.message_id, traceparent=mail.traceparent)
+        changes += evaluate(state, catalogue, touched, reason)
+    return Step(changed=True, changes=changes, caused_by=mail.message_id, traceparent=mail.traceparent)
 
 
 def _new_identifiers(state: ProfileState, mail: EventMail) -> Sequence[tuple[str, str]]:
@@ -102,13 +104,7 @@ def _new_identifiers(state: ProfileState, mail: EventMail) -> Sequence[tuple[str
     return new
 
 
-def _selecting(mail: EventMail, catalogue: Catalogue, now_ms: int) -> list[Leaf]:
-    """The leaves that count the event."""
-    occurrence = mail.occurrence()
-    return [leaf for leaf in catalogue.leaves_by_event[mail.name or ""] if leaf.selects(occurrence, now_ms)]
-
-
-def _catch_up(state: ProfileState, catalogue: Catalogue, now_ms: int) -> list[Transition]:
+def _catch_up(state: ProfileState, catalogue: Catalogue, now_ms: int) -> list[Change]:
     """What comes before a record: timers due before it, then definitions that are new to the profile.
 
     Nothing does as long as the history of a merged profile is on its way.
@@ -117,14 +113,14 @@ def _catch_up(state: ProfileState, catalogue: Catalogue, now_ms: int) -> list[Tr
         state.time_ms = now_ms
         return []
     # Strictly before: a timer due exactly now is covered by the record's own evaluation.
-    transitions = fire(state, catalogue, now_ms - 1) or []
+    changes = fire(state, catalogue, now_ms - 1) or []
     state.time_ms = now_ms
-    return transitions + (renew(state, catalogue) if state.version != catalogue.version else [])
+    return changes + (renew(state, catalogue) if state.version != catalogue.version else [])
 
 
 def _qualify(
     state: ProfileState, mail: EventMail, qualification: Qualification, catalogue: Catalogue, touched: set[int]
-) -> list[Transition]:
+) -> list[Change]:
     """Apply a passthrough event; a segment without a definition makes its transition here, under its own id."""
     external_id, at_s, qualified = qualification
     state.qualify(external_id, at_s=at_s, qualified=qualified, arrived_ms=mail.at_ms)
@@ -143,7 +139,7 @@ def _activate(state: ProfileState, mail: Activate, catalogue: Catalogue) -> Step
     state.accumulators.update({leaf_id: kept for leaf_id, kept in mail.history.items() if leaf_id in catalogue.leaves})
     state.applied = mail.offset
     if state.awaiting:
-        return Step(changed=True, transitions=[])
-    transitions = fire(state, catalogue, mail.at_ms - 1) or []
+        return Step(changed=True, changes=[])
+    changes = fire(state, catalogue, mail.at_ms - 1) or []
     state.time_ms = max(state.time_ms, mail.at_ms)
-    return Step(changed=True, transitions=transitions + renew(state, catalogue))
+    return Step(changed=True, changes=changes + renew(state, catalogue))

@@ -74,13 +74,17 @@ class Sweep:
         return partition_of(slot_of(profile), self._partitions)
 
     def _begin(self, partitions: Sequence[int]) -> None:
-        """Start a walk for the partitions that the store does not know to be swept."""
-        if not partitions:
-            return
-        values = self._store.read([swept_key(partition) for partition in partitions]).get()
-        known = {partition: int(value or 0) for partition, value in zip(partitions, values, strict=True)}
-        self._swept.update(known)
-        self._sweeping = frozenset(partition for partition, version in known.items() if version < self._version)
+        """Start a walk for the partitions that are not known to be swept.
+
+        The store is asked about those of a new assignment only, and taken at its word only as far as our own
+        definitions go: whoever swept for newer ones has not seen the profiles that we make before we read them.
+        """
+        unknown = [partition for partition in partitions if partition not in self._swept]
+        if unknown:
+            values = self._store.read([swept_key(partition) for partition in unknown]).get()
+            known = {partition: int(value or 0) for partition, value in zip(unknown, values, strict=True)}
+            self._swept.update({partition: min(version, self._version) for partition, version in known.items()})
+        self._sweeping = frozenset(partition for partition in partitions if self._swept[partition] < self._version)
         self._cursor = SCAN_START if self._sweeping else None
 
     def _activate(self, profile: bytes, fresh: Sequence[Leaf], now_ms: int) -> Output:

@@ -146,6 +146,7 @@ class _WouldBe:
 
         The limit that is exceeded now; of several that of the highest-priority type.
         """
+        limit = self._rules.limit
         if owner is None:
             self._values[identifier.type] += 1
             touched = [identifier.type]
@@ -154,18 +155,13 @@ class _WouldBe:
         else:
             self._profiles.add(owner.profile)
             counted = Counter(
-                [kind for (kind, _), first_ms in owner.identifiers.items() if self._counts(kind, first_ms)]
+                [kind for (kind, _), first_ms in owner.identifiers.items() if limit(kind).counts(first_ms, self._at_ms)]
             )
             self._values.update(counted)
             self._most_of_one |= counted
             touched = list(counted)
         exceeded = [kind for kind in touched if self._exceeds(kind)]
-        return self._rules.limit(min(exceeded, key=self._rules.rank)) if exceeded else None
-
-    def _counts(self, kind: str, first_ms: int) -> bool:
-        """Whether a value was first mapped in the trailing period of the event, or after it: a late event."""
-        period_ms = self._rules.limit(kind).period_ms
-        return period_ms is None or first_ms > self._at_ms - period_ms
+        return limit(min(exceeded, key=self._rules.rank)) if exceeded else None
 
     def _exceeds(self, kind: str) -> bool:
         """What one of the profiles has already is no addition, be it beyond the limit or not."""

@@ -36,6 +36,10 @@ class Limit(NamedTuple):
     values: int
     period_ms: int | None = None
 
+    def counts(self, first_seen_ms: int, at_ms: int) -> bool:
+        """Whether a value counts for an event at ``at_ms``: seen first in the period before it, or later still."""
+        return self.period_ms is None or first_seen_ms > at_ms - self.period_ms
+
 
 class Caps(NamedTuple):
     """What one profile may grow to, whatever the limits say: profiles merged into it, identifiers mapped to it.

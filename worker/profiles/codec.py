@@ -1,19 +1,19 @@
 """Profile state <-> bytes: eight bytes of ``applied``, big-endian, then a MessagePack array.
 
-The prefix is what the store compares (``worker.ports.StateWrite``). Event times travel as packed integers and are
-decoded when a leaf is touched, not with the state (``worker.audiences.windows``).
+The prefix is what the store compares (``worker.ports.StateWrite``). Accumulators travel as a number or as bytes, which
+are decoded when a leaf is touched, not with the state (``worker.audiences.kept``).
 """
 
 from array import array
-from typing import Any
+from typing import Any, SupportsBytes
 
 import msgspec
 
 from worker.errors import InvariantError
-from worker.profiles.state import ExternalState, Membership, ProfileState, Sealed
+from worker.profiles.state import ComputedTrait, ExternalState, Membership, ProfileState, Sealed
 from worker.profiles.traits import TraitValue
 
-FORMAT = 2
+FORMAT = 3
 """First element of the array. Raise it with every change that an older worker could not read."""
 
 PREFIX_BYTES = 8
@@ -29,17 +29,19 @@ class _Wire(msgspec.Struct, array_like=True, gc=False):
     memberships: dict[str, tuple[int, int]]
     externals: dict[str, tuple[float, bool, int]]
     dues: dict[str, int]
+    computations: dict[str, list[Any]]
     awaiting: list[tuple[bytes, str]]
     sealed: tuple[int, bytes] | None
 
 
-def _pack_times(value: Any) -> bytes:
-    if isinstance(value, array):
-        return value.tobytes()
+def _pack(value: Any) -> bytes:
+    """An accumulator that somebody has touched; what it holds is its leaf's business."""
+    if isinstance(value, array | SupportsBytes):
+        return bytes(value)
     raise InvariantError(f"a state holds a {type(value).__name__}")
 
 
-_encode = msgspec.msgpack.Encoder(enc_hook=_pack_times).encode
+_encode = msgspec.msgpack.Encoder(enc_hook=_pack).encode
 _decode = msgspec.msgpack.Decoder(_Wire).decode
 
 
@@ -56,10 +58,21 @@ def encode(state: ProfileState) -> bytes:
         state.memberships,
         state.externals,
         state.dues,
+        {key: _written(entry) for key, entry in state.computations.items()} if state.computations else {},
         state.awaiting,
         state.sealed,
     )
     return state.applied.to_bytes(PREFIX_BYTES, "big") + _encode(wire)
+
+
+def _written(entry: ComputedTrait) -> tuple[Any, ...]:
+    """What was told last is mostly the value itself, and that may be a long list."""
+    value, told, number = entry
+    return (value, number) if told is value else (value, number, told)
+
+
+def _read(value: Any, number: int, *told: Any) -> ComputedTrait:
+    return ComputedTrait(value, told[0] if told else value, number)
 
 
 def decode(blob: bytes | None) -> ProfileState:
@@ -85,6 +98,7 @@ def decode(blob: bytes | None) -> ProfileState:
     state.memberships = {key: Membership(*entry) for key, entry in wire.memberships.items()}
     state.externals = {key: ExternalState(*entry) for key, entry in wire.externals.items()}
     state.dues = wire.dues
+    state.computations = {key: _read(*entry) for key, entry in wire.computations.items()}
     state.awaiting = frozenset(wire.awaiting)
     state.sealed = None if wire.sealed is None else Sealed(*wire.sealed)
     return state

@@ -32,12 +32,17 @@ def absorb(state: ProfileState, child: ProfileState, union: Union) -> None:
     for leaf_id, accumulator in child.accumulators.items():
         own = state.accumulators.get(leaf_id)
         state.accumulators[leaf_id] = accumulator if own is None else union(leaf_id, own, accumulator)
+    for key, computed in child.computations.items():
+        if state.computed(key) is None and computed.value is not None:
+            state.compute(key, computed.value)  # a counter that only the child had does not become absent
 
 
 def empty(state: ProfileState) -> None:
-    """What is left of a profile that was merged away: how often it entered and left, and who has the rest."""
+    """What is left of a profile that was merged away: how often it was told of what, and who has the rest."""
     state.identifiers.clear()
     state.identifiers_changed()
     for part in (state.traits, state.externals, state.accumulators, state.dues):
         part.clear()
+    for key in state.computations:
+        state.compute(key, None)
     state.awaiting = frozenset()

@@ -36,6 +36,14 @@ class Membership(NamedTuple):
     since_ms: int
 
 
+class ComputedTrait(NamedTuple):
+    """``told``: the value that readers were told last, ``number``: how often they were told one. None is no value."""
+
+    value: Any
+    told: Any = None
+    number: int = 0
+
+
 class ExternalState(NamedTuple):
     """The last word of a passthrough sender: ``at_s`` is its own time in seconds, by which the latest wins.
 
@@ -45,6 +53,9 @@ class ExternalState(NamedTuple):
     at_s: float
     qualified: bool
     arrived_ms: int
+
+
+NOT_COMPUTED = ComputedTrait(None)
 
 
 class Sealed(NamedTuple):
@@ -69,6 +80,7 @@ class ProfileState:
         "accumulators",
         "applied",
         "awaiting",
+        "computations",
         "dues",
         "externals",
         "identifiers",
@@ -90,6 +102,7 @@ class ProfileState:
         self.accumulators: dict[bytes, Any] = {}
         self.memberships: dict[str, Membership] = {}
         self.externals: dict[str, ExternalState] = {}
+        self.computations: dict[str, ComputedTrait] = {}
         self.dues: dict[str, int] = {}
         self.awaiting: frozenset[tuple[bytes, str]] = frozenset()
         self.sealed: Sealed | None = None
@@ -107,6 +120,10 @@ class ProfileState:
         membership = self.memberships.get(key)
         return membership is not None and bool(membership.transition & 1)
 
+    def computed(self, key: str) -> Any:
+        entry = self.computations.get(key)
+        return None if entry is None else entry.value
+
     def external(self, external_id: str) -> bool | None:
         entry = self.externals.get(external_id)
         return None if entry is None else entry.qualified
@@ -121,6 +138,23 @@ class ProfileState:
         number = self.transitions(key) + 1
         self.memberships[key] = Membership(number, at_ms)
         return number
+
+    def compute(self, key: str, value: Any) -> None:
+        self.computations[key] = self.computations.get(key, NOT_COMPUTED)._replace(value=value)
+
+    def told(self, key: str) -> Any:
+        return self.computations.get(key, NOT_COMPUTED).told
+
+    def tell(self, key: str) -> int:
+        before = self.computations.get(key, NOT_COMPUTED)
+        self.computations[key] = ComputedTrait(before.value, before.value, before.number + 1)
+        return before.number + 1
+
+    def retract(self, key: str) -> int:
+        """Tell that a computed trait has no value, whatever it is; returns how often it was told."""
+        before = self.computations.get(key, NOT_COMPUTED)
+        self.computations[key] = ComputedTrait(before.value, None, before.number + 1)
+        return before.number + 1
 
     # The rest.
 

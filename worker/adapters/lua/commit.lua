@@ -2,14 +2,15 @@
 --
 -- KEYS  1 prefix of a state slot, `aw:{SPACE:sN}:`; everything touched begins with it:
 --       PROFILE (16 bytes) the state, its first 8 bytes are `applied`; `timers` and `pending`, sorted sets;
---       `sizes`, a hash: members by audience key
+--       `sizes`, a hash: members by audience key; `owner`, who took the slot over last
 -- ARGV  1 outputs below this offset are dropped   2 first and 3 last offset among the outputs
 --       4 a head for each of n states, 24 bytes: profile 16, expected `applied` 8 (all ones: no state is stored)
 --       5 changes of sizes, empty or packed with MessagePack: [[position of the state, audience key, change], ...]
+--       6 in whose name; when that is not the owner, all lose and nothing is dropped
 --       then n blobs, n due times (empty: no timer), and for each output three: the position of its state
 --       (from 0; empty: of none), its offset, its entry (offset 8, profile 16, the outputs)
 -- Result  positions, from 0, of the states that lost the comparison; nothing of theirs is written
--- Cost  a state: GETRANGE and SET; a slot: one ZADD, one ZREM, one trim, and two commands when there are outputs
+-- Cost  a state: GETRANGE and SET; a slot: one GET, one ZADD, one ZREM, one trim, and two commands when there are outputs
 local call, sub, unpack = redis.call, string.sub, unpack
 
 local PROFILE, HEAD, OFFSET = 16, 24, 8
@@ -19,7 +20,7 @@ local CHUNK = 4000 -- values handed to one command: Lua's stack holds 8,000
 local slot, heads = KEYS[1], ARGV[4]
 local timers, pending = slot .. 'timers', slot .. 'pending'
 local count = #heads / HEAD
-local blobs_at, dues_at, outputs_at = 5, 5 + count, 5 + 2 * count
+local blobs_at, dues_at, outputs_at = 6, 6 + count, 6 + 2 * count
 
 local function in_chunks(command, key, values)
   for first = 1, #values, CHUNK do
@@ -28,6 +29,10 @@ local function in_chunks(command, key, values)
 end
 
 local losers, lost, set, unset = {}, {}, {}, {}
+if (call('GET', slot .. 'owner') or '') ~= ARGV[6] then
+  for n = 0, count - 1 do losers[n + 1] = n end
+  return losers
+end
 for n = 0, count - 1 do
   local profile = sub(heads, n * HEAD + 1, n * HEAD + PROFILE)
   local key = slot .. profile

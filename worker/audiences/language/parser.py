@@ -1,7 +1,7 @@
 """From the text of a query to its tree."""
 
 from collections.abc import Iterator
-from functools import cache
+from functools import cache, lru_cache
 from threading import Lock
 from typing import cast
 
@@ -20,6 +20,10 @@ NESTING_MAX = 32
 """Levels of parentheses and prefixes (NOT, ANY, ALL). Lower refuses what a tool wraps once too often; higher
 overruns the interpreter's recursion limit: comparing the deepest trees takes half of it as it is."""
 
+REMEMBERED = 4_096
+"""Queries. Lower: with more definitions than that each change of one parses all of them; higher: memory that nobody
+needs, some 10 KB each."""
+
 _OPENING = frozenset({"LPAR", "LBRACE", "LSQB"})
 _CLOSING = frozenset({"RPAR", "RBRACE", "RSQB"})
 _PREFIXES = frozenset({"NOT", "ANY", "ALL"})
@@ -27,10 +31,12 @@ _SEPARATORS = frozenset({"_AND", "_OR", "COMMA"})
 _LOCK = Lock()
 
 
+@lru_cache(maxsize=REMEMBERED)
 def parse(text: str) -> tree.Query:
     """Parse a query of an audience or of a computed trait; what it may mean is for ``types.check``.
 
-    May be called from any thread. The grammar is read at the first call, which takes about 100 ms.
+    May be called from any thread. The grammar is read at the first call, which takes about 100 ms; the trees of the
+    last texts are remembered.
 
     Raises:
         QueryError: the first thing that is wrong, with its place, what fits there and the nearest name.

@@ -1,0 +1,199 @@
+"""Cases that the simulation has found, or somebody who read what it does: each of them was a fault once."""
+
+from typing import Any
+
+from tests.acceptance.lines import audience
+from tests.acceptance.moments import HOUR, SECOND
+from tests.simulation.audiences import NOISE, VIEWED
+from tests.simulation.process import Process
+from tests.simulation.replay import kind_of
+from tests.simulation.stage import Stage, plan
+
+EDIT = ("audience:edited_1", audience("edited_1", "event('Viewed').count() >= 1"))
+ROUTER_AND_TWO_FOLDERS = (("route",), ("fold",), ("fold",))
+LOOK_MS = 10_000
+"""How often replicas look for new definitions, in milliseconds."""
+
+
+class Folders:
+    """A router, and two folders that share two mailbox partitions; all know the definitions that there are."""
+
+    def __init__(self, **changes: Any) -> None:
+        self.stage = Stage(plan(roles=ROUTER_AND_TWO_FOLDERS, skews_ms=(0, 0, 0), mailbox_partitions=2, **changes))
+        self.router, self.one, self.two = (self.stage.start(replica) for replica in range(3))
+        for _ in range(12):
+            self.turn(self.router, self.one, self.two)
+        self.people = 0
+
+    def turn(self, *processes: Process) -> None:
+        for process in processes:
+            self.stage.turns(process)
+
+    def give_each_mail(self, event: str = VIEWED) -> None:
+        """Events of one new person after another, until there is one for each folder."""
+        before = self._mail()
+        while not all(now > then for now, then in zip(self._mail(), before, strict=True)):
+            self.stage.event(f"m{self.people}", event, user=f"u{self.people}")
+            self.people += 1
+            self.turn(self.router)
+
+    def _mail(self) -> list[int]:
+        return [len(self.stage.kafka.visible("resolved-events", partition)) for partition in range(2)]
+
+    def everybody(self, event: str) -> None:
+        """An event of every person that has been there."""
+        for person in range(self.people):
+            self.stage.event(f"{event}{person}", event, user=f"u{person}")
+        self.turn(self.router)
+
+    def edit(self) -> None:
+        """Definitions change, and the router has judged it."""
+        self.stage.define(EDIT)
+        self.turn(self.router)
+
+    def ticks(self) -> int:
+        """How many there are in the mailbox."""
+        mail = [record for partition in range(2) for record in self.stage.kafka.visible("resolved-events", partition)]
+        return sum(kind_of(record) == "tick" for record in mail)
+
+    def lose(self, process: Process) -> None:
+        """A folder is thrown out of its group and does not know it yet."""
+        self.stage.kafka.evict("fold", process.instance)
+
+
+def test_a_profile_that_a_zombie_makes_behind_the_sweep_meets_the_new_definitions() -> None:
+    """It still folds under the old ones, and no sweep would look at the state that it leaves."""
+    group = Folders(batch_records=1)
+    heir, zombie = group.one, group.two
+    group.give_each_mail()
+    group.stage.until(zombie, "redis.commit")
+    group.lose(zombie)
+    group.edit()
+    group.turn(heir)  # takes the zombie's partition, has a record of its own to do first, and sweeps both
+    group.turn(zombie)
+
+    assert group.stage.verdict() == []
+
+
+def test_a_zombie_that_knows_newer_definitions_changes_no_state() -> None:
+    """Under older ones the record was nothing and left no trace in the state that would stop the zombie's write."""
+    group = Folders()
+    heir, zombie = group.one, group.two
+    group.give_each_mail()
+    group.turn(heir, zombie)
+    group.everybody(NOISE)
+    group.stage.until(zombie, "redis.read")  # it has its mail, and is about to look for new definitions
+    group.lose(zombie)
+    group.turn(heir, heir)
+    group.edit()
+    group.turn(zombie)
+
+    assert group.stage.verdict() == []
+
+
+def test_a_profile_made_under_old_definitions_in_a_partition_that_was_swept_for_new_ones_meets_them() -> None:
+    """The sweep was the predecessor's; seed 3478."""
+    group = Folders(interval_ms=LOOK_MS)
+    predecessor, heir = group.one, group.two
+    group.stage.clock.advance_to(group.stage.clock.now_ms() + LOOK_MS)
+    group.turn(heir)  # looks for definitions, and will not look again soon
+    group.edit()
+    group.turn(predecessor)
+    group.lose(predecessor)
+    group.turn(heir)
+    group.give_each_mail()
+    group.turn(heir)
+
+    assert group.stage.verdict() == []
+
+
+def test_a_zombie_whose_name_another_process_has_taken_ends_and_disturbs_nobody() -> None:
+    """It fenced the producer of its successor with every new attempt."""
+    stage = Stage(plan())
+    zombie, other = stage.start(0), stage.start(1)
+    for _ in range(3):
+        stage.turns(zombie)
+        stage.turns(other)
+    successor = stage.start(0)
+    stage.turns(successor, 2)
+    stage.event("m1")
+    for _ in range(20):
+        if zombie.alive:
+            stage.go_on(zombie, 1)
+
+    assert not zombie.alive
+    assert stage.verdict() == []
+    assert stage.counts["batches abandoned"] == 0
+
+
+def test_an_heir_reads_the_definitions_that_a_state_has_met() -> None:
+    group = Folders(interval_ms=LOOK_MS)
+    predecessor, heir = group.one, group.two
+    group.give_each_mail()
+    group.turn(predecessor, heir)
+    group.stage.clock.advance_to(group.stage.clock.now_ms() + LOOK_MS)
+    group.turn(heir)  # looks for definitions, and will not look again soon
+    group.edit()
+    group.turn(predecessor, predecessor)  # sweeps; folds its activations
+    group.lose(predecessor)
+    group.everybody(VIEWED)
+    group.turn(heir)
+
+    assert group.stage.verdict() == []
+
+
+def test_a_state_that_was_anothers_meanwhile_is_loaded_again() -> None:
+    """Nothing was due in the one that was remembered, and so every tick was nothing."""
+    group = Folders()
+    owner, other = group.one, group.two
+    group.give_each_mail(NOISE)
+    group.turn(other, owner)
+    group.lose(owner)
+    group.turn(other)
+    group.everybody(VIEWED)
+    group.turn(other)
+    group.lose(other)
+    group.turn(owner)
+
+    assert group.stage.verdict() == []
+
+
+def test_a_zombies_ticks_are_refused() -> None:
+    """They have no records, and so no offsets of their own, by which the group would notice it."""
+    group = Folders()
+    heir, zombie = group.one, group.two
+    group.give_each_mail()
+    group.turn(heir, zombie)
+    group.stage.clock.advance_to(group.stage.clock.now_ms() + HOUR)
+    group.turn(group.router)
+    group.stage.until(zombie, "kafka.begin")
+    group.lose(zombie)
+    group.turn(heir)
+    ticks = group.ticks()
+    group.turn(zombie)
+
+    assert group.ticks() == ticks
+    assert group.stage.verdict() == []
+
+
+def test_a_profile_may_be_merged_away_before_anything_has_been_sent_to_it() -> None:
+    """The router that has made it is slow. The worker died of the seal, and every other one after it."""
+    stage = Stage(
+        plan(roles=(("route",), ("route",), ("fold",)), skews_ms=(0, 0, 0), tracking_partitions=3, merging=True)
+    )
+    slow, quick, folder = (stage.start(replica) for replica in range(3))
+    for _ in range(12):
+        for process in (slow, quick, folder):
+            stage.turns(process)
+    stage.event("m1", user="u", partition=2)
+    stage.turns(quick)
+    stage.clock.advance_to(stage.clock.now_ms() + SECOND)
+    stage.event("m2", user=None, anonymous="a", partition=0)
+    stage.until(slow, "kafka.begin")  # the profile is in the graph, its event is not in the mailbox
+    stage.event("m3", user="u", anonymous="a", partition=2)
+    stage.turns(quick)
+    stage.turns(folder, 2)
+    stage.turns(slow)
+
+    assert stage.verdict() == []
+    assert len(stage.kafka.visible("profile-merges", 0)) == 1
