@@ -31,6 +31,9 @@ DEFINITIONS: dict[str, Any] = {
 }
 
 USERS = 600
+ANONYMOUS_EVERY = 7
+"""Every so-manieth person never says who they are. The others always do, so that no two profiles turn out to be one
+person's: merges, under crashes, are tests/simulation's."""
 DUPLICATES = 0.01
 LATE = 0.05
 FIRST_MS = ms("2025-03-01T00:00:00Z")
@@ -59,10 +62,10 @@ def crowd(topics: Sequence[str], count: int, *, seed: int) -> Iterator[Sent]:
 
 def _event(chance: random.Random, person: int, number: int, at_ms: int) -> dict[str, Any]:
     value: dict[str, Any] = {"messageId": f"m{number}", **_what(chance)}
-    who = chance.random()
-    if who < 0.85:
+    known = person % ANONYMOUS_EVERY != 0
+    if known:
         value["userId"] = f"u{person}"
-    if who > 0.3:
+    if not known or chance.random() < 0.7:
         value["anonymousId"] = f"a{person}"
     if chance.random() < LATE:
         value["timestamp"] = iso(at_ms - chance.choice(LATENESS_MS))

@@ -1,7 +1,6 @@
 """Random definitions over random logs: the engine's changes are those of the oracle, in order, to the millisecond.
 
-A family of tests for each part of the language. What the engine does not evaluate yet it refuses, and the tests
-of it are expected to fail until the feature is added to ``EVALUATED``, and then must not.
+A family of tests for each part of the language.
 """
 
 import json
@@ -9,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pytest
-from hypothesis import Phase, assume, given, note, reject, settings
+from hypothesis import assume, given, note, reject, settings
 from hypothesis import strategies as st
 
 from tests.acceptance.moments import iso, ms
@@ -19,34 +18,25 @@ from tests.property.audience_logs import Log, logs
 from tests.property.audience_oracle import AmbiguousError, TraitChange, Transition, changes
 from tests.property.audience_oracle_values import as_json
 from worker.cli.simulate import simulate_lines
-from worker.errors import InputError
 
 pytestmark = pytest.mark.property
 
 Change = Transition | TraitChange
 F = Feature
 
-EVALUATED = {F.COUNTS, F.WITHIN, F.WHERE, F.CONTEXT, F.TRAITS, F.DATES, F.CHAINS, F.PASSTHROUGH}
-"""What the engine evaluates. A feature that is added here turns its tests on."""
+ALL = frozenset(Feature)
 
 
 def family(**cases: set[Feature]) -> pytest.MarkDecorator:
     """Parameters of a test: the features of which its definitions are made, by name."""
-    parameters = []
-    for name, features in cases.items():
-        missing = [feature for feature in Feature if feature in features - EVALUATED]
-        reason = f"refused until it is evaluated: {', '.join(missing)}"
-        marks = [pytest.mark.xfail(reason=reason, raises=InputError)] if missing else []
-        parameters.append(pytest.param(frozenset(features), id=name, marks=marks))
+    parameters = [pytest.param(frozenset(features), id=name) for name, features in cases.items()]
     return pytest.mark.parametrize("features", parameters)
 
 
 def compare_engine_and_oracle(features: Features) -> None:
     """Over definitions made of these features, and logs that they look at."""
-    refused = bool(features - EVALUATED)
-    phases = [Phase.generate] if refused else list(Phase)  # the same refusal needs no smaller example
 
-    @settings(deadline=None, phases=phases, report_multiple_bugs=False)  # a run in a busy CI may take its time
+    @settings(deadline=None, report_multiple_bugs=False)  # a run in a busy CI may take its time
     @given(documents=definition_sets(features), log=logs(features))
     def engine_and_oracle_agree(documents: dict[str, Any], log: Log) -> None:
         assert_agreement(documents, log, oracle_changes(documents, log))
@@ -199,13 +189,13 @@ def test_chains(features: Features) -> None:
     compare_engine_and_oracle(features)
 
 
-@family(evaluated=EVALUATED, language=set(Feature))
+@family(language=set(ALL))
 def test_everything_together(features: Features) -> None:
     compare_engine_and_oracle(features)
 
 
 @settings(deadline=None, max_examples=50)
-@given(documents=definition_sets(frozenset(EVALUATED)), log=logs(frozenset(EVALUATED)), data=st.data())
+@given(documents=definition_sets(ALL), log=logs(ALL), data=st.data())
 def test_a_run_may_end_at_any_change_or_a_millisecond_beside_it(
     documents: dict[str, Any], log: Log, data: st.DataObject
 ) -> None:

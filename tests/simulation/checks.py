@@ -14,6 +14,7 @@ from tests.simulation.evidence import Evidence
 from tests.simulation.oracle import Move
 from tests.simulation.people import Sent
 from tests.simulation.replay import histories, replay
+from worker.audiences.leaves import CountLeaf, Leaf
 from worker.identity.rules import Identifier
 from worker.ports import Record
 from worker.profiles.ids import profile_bytes
@@ -136,7 +137,7 @@ def transitions_are_on_time(seen: Evidence) -> Iterator[str]:
 
 
 def every_event_is_folded_once(seen: Evidence) -> Iterator[str]:
-    counters = {leaf.event: leaf.leaf_id for leaf in seen.catalogue.leaves.values() if _counts_all(leaf)}
+    counters = {leaf.selection.event: leaf.leaf_id for leaf in seen.catalogue.leaves.values() if _counts_all(leaf)}
     for profile, expected in seen.expected.items():
         state = seen.states.get(profile)
         if state is None:
@@ -152,8 +153,8 @@ def every_event_is_folded_once(seen: Evidence) -> Iterator[str]:
         yield f"{profile.hex()}: a state that nothing was sent to"
 
 
-def _counts_all(leaf: object) -> bool:
-    return getattr(leaf, "window_ms", 0) is None and getattr(leaf, "where", 0) is None
+def _counts_all(leaf: Leaf) -> bool:
+    return isinstance(leaf, CountLeaf) and leaf.selection.where is None
 
 
 def memberships_are_the_evaluation_of_the_data(seen: Evidence) -> Iterator[str]:
@@ -162,7 +163,7 @@ def memberships_are_the_evaluation_of_the_data(seen: Evidence) -> Iterator[str]:
     for profile, state in seen.states.items():
         if state.sealed is None and state.version != catalogue.version:
             yield f"{profile.hex()}: evaluated under {state.version}, in force is {catalogue.version}"
-        for audience in catalogue.audiences:
+        for audience in catalogue.computations:
             able = state.sealed is None and state.eligibility >= audience.eligibility
             if state.member(audience.key) != (able and audience.condition.evaluate(state)[0]):
                 yield f"{profile.hex()} {audience.key}: {state.member(audience.key)} is not what the data says"
