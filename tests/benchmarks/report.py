@@ -132,7 +132,7 @@ def _phases(runs: Sequence[Mapping[str, float]], floor: Sequence[reference_job.O
     rows = [[phase, spread([phases_us.get(phase, 0.0) for phases_us in runs], digits=2)] for phase in order]
     rows.append(["all phases", spread([sum(phases_us.values()) for phases_us in runs], digits=1)])
     rows.append(["floor: its CPU in all threads", spread([run.cpu_us_per_event for run in floor], digits=1)])
-    return "Where the time of an event goes (waiting included):\n\n" + table(["phase", "µs/event"], rows)
+    return "Where the time of an event goes in the worker (waiting included):\n\n" + table(["phase", "µs/event"], rows)
 
 
 def _latency(runs: Sequence[reference_job.Outcome], pick: Callable[[Percentiles], float]) -> str:

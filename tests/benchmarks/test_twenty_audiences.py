@@ -7,6 +7,7 @@ from consumers.definitions import interpret
 from tests.benchmarks.events import WIDE_SPAN_MS, Event, introductions, iso, wide_stream
 from tests.benchmarks.wide_job import DEFINITIONS
 from worker.audiences.catalogue import Catalogue, build
+from worker.audiences.leaves import TimesLeaf
 from worker.cli.definition_files import documents_of
 from worker.cli.simulate import simulate_lines
 from worker.identity.rules import DEFAULT_CAPS, Rules
@@ -45,14 +46,13 @@ def test_between_one_event_in_twenty_and_one_in_ten_changes_an_audience() -> Non
 def test_every_event_of_the_stream_is_counted_by_some_audience() -> None:
     names = {event.name for event in wide_stream(1_000, users=USERS, base_ms=BASE_MS, step_ms=1)}
 
-    assert set(catalogue().leaves_by_event) == names
+    assert set(catalogue().selectors) == names
 
 
 def test_most_of_the_twenty_count_over_days_and_a_few_over_an_hour_at_most() -> None:
-    audiences = catalogue().audiences
-    windows_ms = [leaf.window_ms for leaf in catalogue().leaves.values() if leaf.window_ms is not None]
+    windows_ms = [leaf.window.far_ms for leaf in catalogue().leaves.values() if isinstance(leaf, TimesLeaf)]
 
-    assert len(audiences) == 20
+    assert len(catalogue().computations) == 20
     assert max(windows_ms) == 30 * DAY_MS
     assert len([window_ms for window_ms in windows_ms if window_ms <= 3_600_000]) == 2
     assert len([window_ms for window_ms in windows_ms if window_ms >= DAY_MS]) >= 15
