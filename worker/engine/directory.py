@@ -96,8 +96,8 @@ class Directory:
         found = self._ask(missing, rules) if missing else {}
         for index, one in found.items():
             owners[index] = one.profile
-            for child in one.merged:  # what the cache said of later events was right before this one
-                owners[index:] = [one.profile if owner == child else owner for owner in owners[index:]]
+        if any(one.merged for one in found.values()):
+            _follow_merges(owners, found)
         return Resolved(owners, found)
 
     def _ask(self, requests: dict[int, Request], rules: Rules) -> dict[int, Found]:
@@ -173,6 +173,19 @@ class Directory:
         overlay.create(profile, at_ms=request.at_ms)
         overlay.map(profile, identifiers, at_ms=request.at_ms, message_id=request.message_id)
         return profile
+
+
+def _follow_merges(owners: list[bytes], found: dict[int, Found]) -> None:
+    """What the cache said of an event behind a merge was right before it: now the event is the parent's."""
+    moved: dict[bytes, bytes] = {}
+    for index, owner in enumerate(owners):
+        if index not in found:
+            owners[index] = moved.get(owner, owner)
+            continue
+        merged, parent = found[index].merged, found[index].profile
+        if merged:
+            moved |= {child: parent for child, other in moved.items() if other in merged}
+            moved |= dict.fromkeys(merged, parent)
 
 
 def _request(record: Record, event: Accepted) -> Request:
