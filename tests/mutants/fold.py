@@ -117,8 +117,8 @@ MUTANTS: tuple[Mutant, ...] = (
         "event-before-its-timers",
         "what was due before a record fires first",
         STEP,
-        "    transitions = fire(state, catalogue, now_ms - 1) or []\n    state.time_ms = now_ms\n    return transitions",
-        "    transitions: list[Transition] = []\n    state.time_ms = now_ms\n    return transitions",
+        "    changes = fire(state, catalogue, now_ms - 1) or []\n    state.time_ms = now_ms\n    return changes",
+        "    changes: list[Change] = []\n    state.time_ms = now_ms\n    return changes",
     ),
     mutant(
         "time-goes-back",
@@ -138,8 +138,8 @@ MUTANTS: tuple[Mutant, ...] = (
         "nothing-moves-applied",
         "a record that touches nothing changes nothing, not even in memory",
         STEP,
-        "    if transitions is None:\n        return NOTHING\n",
-        "    if transitions is None:\n        state.applied = tick.offset\n        return NOTHING\n",
+        "    if changes is None:\n        return NOTHING\n",
+        "    if changes is None:\n        state.applied = tick.offset\n        return NOTHING\n",
         "tests/simulation/test_calm.py",
     ),
     mutant(
@@ -199,8 +199,8 @@ MUTANTS: tuple[Mutant, ...] = (
         "edit-keeps-members",
         "who is in an audience that is gone leaves it",
         JUDGE,
-        "if state.member(key) and not _wanted_key(state, catalogue, key)]",
-        "if not state.member(key) and not _wanted_key(state, catalogue, key)]",
+        "if state.member(key) and not _is_wanted(state, catalogue, key)]",
+        "if not state.member(key) and not _is_wanted(state, catalogue, key)]",
     ),
     Mutant(
         "zombies-ticks",

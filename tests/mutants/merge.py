@@ -57,7 +57,7 @@ MUTANTS: tuple[Mutant, ...] = (
         "merge-without-exit",
         "who is merged away leaves every audience",
         STEPS,
-        "        transitions += leave(state, catalogue)\n",
+        "        changes += leave(state, catalogue)\n",
         "",
     ),
     mutant(
@@ -122,11 +122,9 @@ MUTANTS: tuple[Mutant, ...] = (
     mutant(
         "no-owed",
         "a redelivered event tells again of merges that nobody may know of",
-        ROUTE,
-        "        fresh = [merge for merge in owed if merge.child not in told]\n",
-        '        fresh = [merge for merge in owed if merge.child not in told and merge.message_id in (record.value or b"").decode()\n'
-        '                 and merge.child not in self.__dict__.setdefault("_once", set())]\n'
-        '        self.__dict__["_once"].update(merge.child for merge in fresh)\n',
+        DIRECTORY,
+        "            return Found(profile, (), (), owed_into(profile, overlay.records[profile]))\n        if request.extends:\n",
+        "            return Found(profile, (), (), ())\n        if request.extends:\n",
     ),
     mutant(
         "owed-keeps-cache",
@@ -139,8 +137,8 @@ MUTANTS: tuple[Mutant, ...] = (
         "cache-leads-to-the-child",
         "who merges two profiles does not go on sending to the child",
         DIRECTORY,
-        "                owners[index:] = [one.profile if owner == child else owner for owner in owners[index:]]\n",
-        "                owners[index:] = owners[index:]\n",
+        "            owners[index] = moved.get(owner, owner)\n",
+        "            owners[index] = owner\n",
     ),
     mutant(
         "notes-not-held",
@@ -160,15 +158,15 @@ MUTANTS: tuple[Mutant, ...] = (
         "judges-while-waiting",
         "nothing is judged before all histories are here",
         "worker/engine/step.py",
-        "    if state.awaiting:  # judged when all is here\n        return Step(changed=True, transitions=[])\n",
+        "    if state.awaiting:  # judged when all is here\n        return Step(changed=True, changes=[])\n",
         "",
     ),
     mutant(
         "ticks-while-waiting",
         "no timer fires before all histories are here",
         "worker/engine/step.py",
-        "    if state.awaiting:\n        return NOTHING\n    transitions = fire",
-        "    transitions = fire",
+        "    if state.awaiting:\n        return NOTHING\n    changes = fire",
+        "    changes = fire",
     ),
     mutant(
         "graph-conflict-ignored",
