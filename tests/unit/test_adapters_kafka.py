@@ -10,7 +10,10 @@ from structlog.testing import capture_logs
 from tests.services import free_ports
 from worker.adapters.kafka import KafkaAdmin, KafkaProducer, KafkaSource
 from worker.adapters.kafka_client import CLIENT_LOG, Properties, merged
+from worker.adapters.kafka_publisher import publish
+from worker.adapters.kafka_reader import read_to_end
 from worker.errors import InputError, TransactionRefusedError
+from worker.ports import Partition
 
 Make = Callable[[str, Properties], object]
 
@@ -27,6 +30,14 @@ def make_producer(servers: str, properties: Properties) -> KafkaProducer:
 
 def make_admin(servers: str, properties: Properties) -> KafkaAdmin:
     return KafkaAdmin(servers, properties)
+
+
+def make_publisher(servers: str, properties: Properties) -> None:
+    publish(servers, {name: str(value) for name, value in properties.items()}, [])
+
+
+def make_reader(servers: str, properties: Properties) -> None:
+    read_to_end(servers, {name: str(value) for name, value in properties.items()}, Partition("t", 0), start=0)
 
 
 @pytest.fixture
@@ -46,7 +57,7 @@ def test_the_users_properties_win_over_defaults_but_not_over_what_must_hold() ->
     assert configuration == {"linger.ms": 5, "client.id": "ours", "acks": "all", "sasl.username": "u"}
 
 
-@pytest.mark.parametrize("make", [make_source, make_producer, make_admin])
+@pytest.mark.parametrize("make", [make_source, make_producer, make_admin, make_publisher, make_reader])
 @pytest.mark.parametrize(
     ("properties", "said"),
     [

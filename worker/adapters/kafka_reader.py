@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 
-from worker.adapters.kafka_client import CLIENT_LOG, Properties, merged, one_line
+from worker.adapters.kafka_client import CLIENT_LOG, Properties, configuring, merged, one_line
 from worker.errors import DependencyError
 from worker.ports import Partition, Record
 
@@ -17,6 +17,7 @@ def read_to_end(servers: str, properties: Mapping[str, str], partition: Partitio
 
     Raises:
         DependencyError: the brokers do not answer.
+        InputError: there is no such property, or it cannot have this value.
     """
     fixed: Properties = {
         "bootstrap.servers": servers,
@@ -26,7 +27,8 @@ def read_to_end(servers: str, properties: Mapping[str, str], partition: Partitio
         "auto.offset.reset": "earliest",
         "enable.partition.eof": True,
     }
-    consumer = Consumer(merged({}, properties, fixed), logger=CLIENT_LOG)
+    with configuring():
+        consumer = Consumer(merged({}, properties, fixed), logger=CLIENT_LOG)
     try:
         consumer.assign([TopicPartition(*partition, start)])
         return _records(consumer)
