@@ -1,0 +1,85 @@
+"""``python -m tests.crash --faults 500 --seed 7``: faults on the real thing, a table of what was done and what came of it.
+
+Exit code 1 when anything was lost, doubled or otherwise not as it should be.
+"""
+
+import argparse
+import sys
+import time
+from collections import Counter
+from collections.abc import Sequence
+from random import SystemRandom
+
+from tests.crash.faults import BY_NAME, KINDS
+from tests.crash.run import Outcome, drawn, run_round
+from tests.crash.servers import servers
+
+FAULTS_A_ROUND = 50
+
+
+def main() -> None:
+    arguments = _arguments()
+    seed = SystemRandom().randrange(1_000_000) if arguments.seed is None else arguments.seed
+    say(f"seed {seed}; the same again: make crash FAULTS={arguments.faults} SEED={seed}")
+    kinds = [BY_NAME[name] for name in arguments.only] if arguments.only else KINDS
+    outcomes: list[Outcome] = []
+    done, began_s = 0, time.monotonic()
+    with servers() as both:
+        while done < arguments.faults:
+            count = min(FAULTS_A_ROUND, arguments.faults - done)
+            outcome = run_round(seed + len(outcomes), drawn(kinds, count), both)
+            outcomes.append(outcome)
+            done += max(1, outcome.kinds.total())
+            say(f"{done} faults, {time.monotonic() - began_s:.0f} s: {verdict(outcome)}; {outcome.figures}")
+            if outcome.faults:
+                say(outcome.report())
+    say("")
+    say(table(outcomes))
+    sys.exit(any(outcome.faults for outcome in outcomes))
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m tests.crash", description=__doc__)
+    parser.add_argument("--faults", type=int, default=20, help="how many faults (default: 20)")
+    parser.add_argument("--seed", type=int, help="what decides them; default: drawn, and printed")
+    parser.add_argument("--only", action="append", choices=sorted(BY_NAME), metavar="KIND", help="only of this kind")
+    return parser.parse_args()
+
+
+def verdict(outcome: Outcome) -> str:
+    return f"FAILED, {len(outcome.faults)} faults" if outcome.faults else "as it should be"
+
+
+def table(outcomes: Sequence[Outcome]) -> str:
+    """Kinds of fault, how often, and whether the rounds that had them were as they should be; then the sums."""
+    counts: Counter[str] = Counter()
+    failed: Counter[str] = Counter()
+    figures: Counter[str] = Counter()
+    ended: Counter[int] = Counter()
+    for outcome in outcomes:
+        counts += outcome.kinds
+        figures.update(outcome.figures)
+        ended += outcome.ended
+        if outcome.faults:
+            failed += outcome.kinds
+    lines = ["| fault | times | result |", "| --- | ---: | --- |"]
+    for kind in KINDS:
+        if count := counts[kind.name]:
+            bad = failed[kind.name]
+            lines.append(
+                f"| {kind.name} | {count} | {f'{bad} in failed rounds' if bad else 'nothing lost or doubled'} |"
+            )
+    lines.append(f"| **all** | **{counts.total()}** | **{figures['lost']} lost, {figures['doubled']} doubled** |")
+    told = ", ".join(f"{count} {name}" for name, count in figures.items())
+    by_code = ", ".join(f"{count} with {code}" for code, count in sorted(ended.items())) or "none"
+    seconds = sum(outcome.seconds for outcome in outcomes)
+    return "\n".join([*lines, "", f"{len(outcomes)} rounds, {seconds:.0f} s: {told}. Ended by themselves: {by_code}."])
+
+
+def say(text: str) -> None:
+    sys.stdout.write(text + "\n")
+    sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    main()
