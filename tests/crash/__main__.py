@@ -1,4 +1,4 @@
-"""``python -m tests.crash --faults 500 --seed 7``: faults on the real thing, a table of what was done and what came of it.
+"""``python -m tests.crash --faults 500 --seed 7``: faults on the real thing, and a table of what came of them.
 
 Exit code 1 when anything was lost, doubled or otherwise not as it should be.
 """
@@ -8,7 +8,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Sequence
-from random import SystemRandom
+from random import Random, SystemRandom
 
 from tests.crash.faults import BY_NAME, KINDS
 from tests.crash.run import Outcome, drawn, run_round
@@ -22,12 +22,13 @@ def main() -> None:
     seed = SystemRandom().randrange(1_000_000) if arguments.seed is None else arguments.seed
     say(f"seed {seed}; the same again: make crash FAULTS={arguments.faults} SEED={seed}")
     kinds = [BY_NAME[name] for name in arguments.only] if arguments.only else KINDS
+    rng = Random(seed)
     outcomes: list[Outcome] = []
     done, began_s = 0, time.monotonic()
     with servers() as both:
         while done < arguments.faults:
             count = min(FAULTS_A_ROUND, arguments.faults - done)
-            outcome = run_round(seed + len(outcomes), drawn(kinds, count), both)
+            outcome = run_round(seed + len(outcomes), drawn(kinds, count, rng), both)
             outcomes.append(outcome)
             done += max(1, outcome.kinds.total())
             say(f"{done} faults, {time.monotonic() - began_s:.0f} s: {verdict(outcome)}; {outcome.figures}")
@@ -66,9 +67,8 @@ def table(outcomes: Sequence[Outcome]) -> str:
     for kind in KINDS:
         if count := counts[kind.name]:
             bad = failed[kind.name]
-            lines.append(
-                f"| {kind.name} | {count} | {f'{bad} in failed rounds' if bad else 'nothing lost or doubled'} |"
-            )
+            result = f"{bad} in failed rounds" if bad else "nothing lost or doubled"
+            lines.append(f"| {kind.name} | {count} | {result} |")
     lines.append(f"| **all** | **{counts.total()}** | **{figures['lost']} lost, {figures['doubled']} doubled** |")
     told = ", ".join(f"{count} {name}" for name, count in figures.items())
     by_code = ", ".join(f"{count} with {code}" for code, count in sorted(ended.items())) or "none"

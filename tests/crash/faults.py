@@ -3,7 +3,7 @@
 import heapq
 import signal
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import count
@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 from tests.crash.doomed import POINTS
 from tests.crash.fleet import DEPENDENCY_GONE, SHOWN_CHARACTERS, Fleet
+from tests.crash.proxy import Proxy
 from tests.crash.servers import Fsync, KafkaServer, RedisServer
 from tests.integration.process import Worker
 
@@ -37,7 +38,7 @@ class Scene:
     rng: Random
     happened: list[tuple[float, str]] = field(default_factory=list)
     _began_s: float = field(default_factory=time.monotonic)
-    _names: count = field(default_factory=count)  # type: ignore[type-arg]
+    _names: Iterator[int] = field(default_factory=count)
     _later: list[tuple[float, int, Callable[[], None]]] = field(default_factory=list)
 
     def note(self, what: str) -> None:
@@ -283,7 +284,7 @@ def wire_frozen(side: str, low_s: float, high_s: float, scene: Scene) -> bool:
     return True
 
 
-def _proxies(scene: Scene, side: str):  # type: ignore[no-untyped-def]
+def _proxies(scene: Scene, side: str) -> Sequence[Proxy]:
     return scene.store.proxies if side == "Redis" else (scene.kafka.proxy,)
 
 

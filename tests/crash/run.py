@@ -6,7 +6,7 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
@@ -34,7 +34,9 @@ IDS_PER_DAY = 100_000
 FAULT_S = 0.6
 """On average, between the end of a fault and the next one."""
 
-TRIES = 20
+OPEN_WINDOWS = 0.7
+"""For so much of the faults new windows are opened; the end of the last one is waited for."""
+
 READY_S = 90.0
 SETTLED_S = 180.0  # the last windows close within a minute
 VERIFIED_S = 300.0
@@ -73,24 +75,21 @@ class Outcome:
         return "\n".join(lines)
 
 
-def run_round(
-    seed: int, choose: Callable[[Random], Iterator[Kind]], servers: tuple[KafkaServer, RedisServer]
-) -> Outcome:
-    """``choose`` draws the faults, one after another; what cannot be done at the moment is left out."""
+def run_round(seed: int, kinds: Sequence[Kind], servers: tuple[KafkaServer, RedisServer]) -> Outcome:
+    """Do these faults, one after another; what cannot be done at its moment is left out."""
     began_s = time.monotonic()
     kafka, store = servers
     outcome = Outcome(seed)
     with services._folder("crash") as folder, _world(seed, kafka, store, folder) as world:
-        fleet = Fleet(
-            {**world.settings, "AW_KAFKA_BOOTSTRAP_SERVERS": kafka.servers, "AW_REDIS_URL": store.url}, folder
-        )
+        through_proxies = {"AW_KAFKA_BOOTSTRAP_SERVERS": kafka.servers, "AW_REDIS_URL": store.url}
+        fleet = Fleet({**world.settings, **through_proxies}, folder)
         writer = Writer(
-            kafka.direct_servers, str(seed), topic=world.topic, partitions=TRACKING_PARTITIONS, records_s=RECORDS_S
+            kafka.direct_servers, seed, topic=world.topic, partitions=TRACKING_PARTITIONS, records_s=RECORDS_S
         )
         scene = Scene(fleet, kafka, store, Random(f"faults {seed}"))
         outcome.happened = scene.happened
         try:
-            _act(scene, writer, choose(Random(f"kinds {seed}")), outcome)
+            _act(scene, writer, kinds, outcome)
             _come_to_rest(scene, writer, world, store)
         except (AssertionError, RuntimeError, OSError) as error:
             outcome.faults.append(f"does not come to rest: {error}")
@@ -113,12 +112,14 @@ def _world(seed: int, kafka: KafkaServer, store: RedisServer, folder: Path) -> I
         yield world
 
 
-def _act(scene: Scene, writer: Writer, kinds: Iterator[Kind], outcome: Outcome) -> None:
+def _act(scene: Scene, writer: Writer, kinds: Sequence[Kind], outcome: Outcome) -> None:
     for _ in range(REPLICAS):
         scene.new_replica()
     scene.fleet.until_ready(READY_S)
     writer.start()
-    for kind in kinds:
+    for number, kind in enumerate(kinds):
+        if number >= len(kinds) * OPEN_WINDOWS:
+            writer.let_windows_close()
         scene.go_on(scene.rng.expovariate(1 / FAULT_S))
         scene.go_on(READY_S, until=lambda: bool(scene.fleet.at_work()))
         scene.note(kind.name)
@@ -181,14 +182,7 @@ def _verify(outcome: Outcome, world: World, store: RedisServer, writer: Writer, 
     outcome.figures, outcome.records = found["figures"], found["records"]
 
 
-def drawn(kinds: Sequence[Kind], faults: int) -> Callable[[Random], Iterator[Kind]]:
-    """So many faults by weight; the first ones all different, so that a short run has as many kinds as it can."""
-
-    def draw(rng: Random) -> Iterator[Kind]:
-        left = list(kinds)
-        for _ in range(faults):
-            if not left:
-                left = rng.choices(kinds, [kind.weight for kind in kinds], k=faults)
-            yield left.pop(rng.randrange(len(left)))
-
-    return draw
+def drawn(kinds: Sequence[Kind], faults: int, rng: Random) -> list[Kind]:
+    """So many faults: each kind once before any comes again, and then by weight."""
+    first = rng.sample(kinds, min(faults, len(kinds)))
+    return first + rng.choices(kinds, [kind.weight for kind in kinds], k=faults - len(first))

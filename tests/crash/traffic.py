@@ -20,16 +20,20 @@ REMEMBERED = 500
 STRANGER = 4
 """Every fifth person never says who they are."""
 
-LATENESS_MS = (21 * SECOND, 25 * SECOND, 29 * SECOND, 50 * SECOND)
+RECENT_MS, OLD_MS = (21 * SECOND, 25 * SECOND, 29 * SECOND), (45 * SECOND, 50 * SECOND, 55 * SECOND)
 """Events tell of what happened a while ago, so that windows of 30 and 60 seconds end soon after they were opened."""
 
 
 @dataclass(slots=True)
 class Traffic:
-    """Draws records one after another. ``partitions``: of the tracking topic."""
+    """Draws records one after another. ``partitions``: of the tracking topic.
+
+    ``recent``: whether there are events among them that open windows for half a minute.
+    """
 
     rng: Random
     partitions: int
+    recent: bool = True
     made: int = 0
     _records: int = 0
     _said: list[tuple[str, bytes]] = field(default_factory=list)
@@ -65,7 +69,7 @@ class Traffic:
 
     def _when(self, person: int, now_ms: int) -> int:
         """Never the same moment twice in a life, so that the newest word is the newest in any order."""
-        at_ms = now_ms - self.rng.choice(LATENESS_MS)
+        at_ms = now_ms - self.rng.choice((*RECENT_MS, *OLD_MS) if self.recent else OLD_MS)
         while (person, at_ms) in self._happened:
             at_ms -= 1
         self._happened.add((person, at_ms))

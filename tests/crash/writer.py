@@ -28,7 +28,7 @@ class Writer:
     """Writes until ``stop``. ``topic``: a topic's full name. ``records_s``: so many a second."""
 
     def __init__(
-        self, servers: str, seed: str, *, topic: Callable[[str], str], partitions: int, records_s: int
+        self, servers: str, seed: int, *, topic: Callable[[str], str], partitions: int, records_s: int
     ) -> None:
         self._producer = Producer(
             {
@@ -49,6 +49,10 @@ class Writer:
 
     def start(self) -> None:
         self._thread.start()
+
+    def let_windows_close(self) -> None:
+        """From now on nothing is told of what happened lately."""
+        self._traffic.recent = False
 
     def stop(self) -> None:
         """Returns when the broker has everything."""
