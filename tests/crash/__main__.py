@@ -15,6 +15,7 @@ from tests.crash.run import Outcome, drawn, run_round
 from tests.crash.servers import servers
 
 FAULTS_A_ROUND = 50
+SHOWN = 8
 
 
 def main() -> None:
@@ -32,6 +33,8 @@ def main() -> None:
             outcomes.append(outcome)
             done += max(1, outcome.kinds.total())
             say(f"{done} faults, {time.monotonic() - began_s:.0f} s: {verdict(outcome)}; {outcome.figures}")
+            if outcome.slow_calls:
+                say(f"slowest calls: {', '.join(outcome.slow_calls[:SHOWN])}")
             if outcome.faults:
                 say(outcome.report())
     say("")

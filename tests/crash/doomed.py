@@ -5,13 +5,14 @@ SIGUSR1 the process reads ``POINT COUNT`` from the file that ``DOOM`` names, and
 point for the so-manieth time. Nothing of this is in the package that is installed.
 """
 
+import contextlib
 import os
 import random
 import signal
 import sys
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, NoReturn
@@ -46,6 +47,8 @@ POINTS = (
 )
 """The steps of a batch in their order (worker/engine/batch.py), and the fresh start."""
 
+SLOW_S = 3.0
+
 COMMIT_MS = 12
 """Roughly what a commit takes here; the end comes within that."""
 
@@ -74,6 +77,17 @@ class Doom:
         return self._left <= 0
 
 
+@contextlib.contextmanager
+def timed(call: str) -> Iterator[None]:
+    """Tell of calls that take long: for whoever looks for the cause of a failing run."""
+    began_s = time.monotonic()
+    try:
+        yield
+    finally:
+        if (seconds := time.monotonic() - began_s) > SLOW_S:
+            sys.stderr.write(f"{call} took {seconds:.1f} s\n")
+
+
 def die() -> NoReturn:
     os.kill(os.getpid(), signal.SIGKILL)
     raise AssertionError("nobody survives that")
@@ -84,7 +98,8 @@ class DoomedReply:
         self._reply, self._met = reply, met
 
     def get(self) -> Any:
-        answer = self._reply.get()
+        with timed("an answer of Redis"):
+            answer = self._reply.get()
         self._met()
         return answer
 
@@ -98,11 +113,10 @@ class DoomedPort:
     def __getattr__(self, name: str) -> Any:
         call, doom = getattr(self._port, name), self._doom
         sent, received = self._sent.get(name, ""), self._received.get(name, "")
-        if not sent and not received:
-            return call
 
         def calling(*arguments: Any, **named: Any) -> Any:
-            answer = call(*arguments, **named)
+            with timed(name):
+                answer = call(*arguments, **named)
             doom.met(sent)
             return DoomedReply(answer, lambda: doom.met(received)) if received else answer
 
@@ -136,19 +150,22 @@ class DoomedProducer(DoomedPort):
 
     def begin(self) -> None:
         self._doom.met("before transaction begins")
-        self._port.begin()
+        with timed("begin"):
+            self._port.begin()
         self._doom.met("after transaction begun")
 
     def commit(self) -> None:
         self._doom.met("before transaction commits")
         if self._doom.comes("while transaction commits"):
             threading.Thread(target=_die_soon, daemon=True).start()
-        self._port.commit()
+        with timed("commit"):
+            self._port.commit()
         self._doom.met("after transaction committed")
 
     def replace(self) -> None:
         self._doom.met("before new producer")
-        self._port.replace()
+        with timed("replace"):
+            self._port.replace()
         self._doom.met("after new producer")
 
 
@@ -162,7 +179,8 @@ class DoomedSource(DoomedPort):
         super().__init__(port, doom, {}, {})
 
     def poll(self, *arguments: Any, **named: Any) -> Poll:
-        poll: Poll = self._port.poll(*arguments, **named)
+        with timed("poll"):
+            poll: Poll = self._port.poll(*arguments, **named)
         if poll.records:
             self._doom.met("after poll")
         return poll

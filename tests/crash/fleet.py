@@ -1,5 +1,6 @@
 """The workers of a run, and who starts them again when they end: what a supervisor does, no more."""
 
+import re
 import signal
 import sys
 import time
@@ -11,6 +12,7 @@ from tests.crash.doomed import DOOM
 from tests.integration.process import Worker, until
 
 PROGRAM = (sys.executable, "-m", "tests.crash.doomed")
+SLOW = re.compile(r".+ took ([\d.]+) s")
 AGAIN_S = 0.3
 """A supervisor does not start at once what has just ended by itself."""
 
@@ -40,6 +42,7 @@ class Fleet:
         doom = {DOOM: str(self._doom(name))}
         worker = Worker({**self._settings, **doom, "AW_INSTANCE_ID": name}, folder=self._folder, program=PROGRAM)
         self.replicas[name] = worker
+        self._due_s.pop(name, None)
         self.everybody.append(worker)
 
     def at_work(self) -> list[str]:
@@ -84,7 +87,7 @@ class Fleet:
                 self.ended[code] += 1
                 if code not in ALLOWED:
                     self.failures.append(f"{name} ended with {code}:\n{worker.log()[-SHOWN_CHARACTERS:]}")
-            elif now_s >= self._due_s.pop(name):
+            elif now_s >= self._due_s[name]:
                 self.start(name)
 
     def until_ready(self, timeout_s: float) -> None:
@@ -95,6 +98,17 @@ class Fleet:
             return all(map(_ready, self.replicas.values()))
 
         until(ready, "every worker to be ready", timeout_s=timeout_s)
+
+    def logs(self) -> dict[str, str]:
+        """What each of them has written so far, by name."""
+        return {name: worker.log() for name, worker in self.replicas.items()}
+
+    def slow_calls(self) -> list[str]:
+        """What anybody has said of calls that took long (``tests.crash.doomed.timed``)."""
+        lines = [line for log in sorted(self._folder.glob("worker-*.log")) for line in log.read_text().splitlines()]
+        return sorted(
+            [line for line in lines if SLOW.fullmatch(line)], key=lambda line: -float(SLOW.fullmatch(line)[1])
+        )
 
     def end(self) -> None:
         """Leave nothing behind."""

@@ -40,7 +40,7 @@ OPEN_WINDOWS = 0.7
 READY_S = 90.0
 SETTLED_S = 180.0  # the last windows close within a minute
 VERIFIED_S = 300.0
-SHOWN_FAULTS = 12
+SHOWN_FAULTS, SHOWN_LINES, SHOWN_CHARACTERS = 12, 40, 400
 
 WORKERS = {
     "AW_SESSION_TIMEOUT_MS": str(int(SESSION_TIMEOUT_S * 1_000)),
@@ -64,6 +64,8 @@ class Outcome:
     records: dict[str, list[str]] = field(default_factory=dict)
     ended: Counter[int] = field(default_factory=Counter)
     happened: list[tuple[float, str]] = field(default_factory=list)
+    logs: dict[str, str] = field(default_factory=dict)
+    slow_calls: list[str] = field(default_factory=list)
     seconds: float = 0.0
 
     def report(self) -> str:
@@ -72,6 +74,8 @@ class Outcome:
         lines += [f"  {at_s:7.2f} s  {what}" for at_s, what in self.happened]
         for profile, records in self.records.items():
             lines += [f"records of {profile}:", *(f"  {record}" for record in records)]
+        for name, log in self.logs.items():
+            lines += [f"log of {name}:", *(f"  {line[:SHOWN_CHARACTERS]}" for line in log.splitlines()[-SHOWN_LINES:])]
         return "\n".join(lines)
 
 
@@ -94,6 +98,8 @@ def run_round(seed: int, kinds: Sequence[Kind], servers: tuple[KafkaServer, Redi
         except (AssertionError, RuntimeError, OSError) as error:
             outcome.faults.append(f"does not come to rest: {error}")
         finally:
+            writer.stop()
+            outcome.logs, outcome.slow_calls = fleet.logs(), fleet.slow_calls()
             fleet.end()
         outcome.ended = fleet.ended
         _verify(outcome, world, store, writer, fleet, folder)

@@ -8,8 +8,9 @@ import os
 import signal
 import subprocess
 from base64 import urlsafe_b64encode
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Literal, Protocol
 from uuid import uuid4
 
@@ -74,9 +75,12 @@ class Server:
 
 
 class KafkaServer:
-    """One broker. ``servers``: for workers, through the proxy; ``direct_servers``: for the tests."""
+    """One broker. ``servers``: for workers, through the proxy; ``direct_servers``: for the tests.
 
-    def __init__(self, folder: Path) -> None:
+    ``changes``: settings in the place of those that ``tests.services`` gives every broker.
+    """
+
+    def __init__(self, folder: Path, changes: Mapping[str, str] = MappingProxyType({})) -> None:
         java = services._program("java", "install Java 17 or newer", services.KAFKA_VARIABLE)
         services._fetch_kafka_jars()
         direct, proxied, behind, controller = services.free_ports(4)
@@ -88,6 +92,7 @@ class KafkaServer:
             "advertised.listeners": f"PLAINTEXT://127.0.0.1:{direct},WORKERS://127.0.0.1:{proxied}",
             "listener.security.protocol.map": "PLAINTEXT:PLAINTEXT,WORKERS:PLAINTEXT,CONTROLLER:PLAINTEXT",
             "inter.broker.listener.name": "PLAINTEXT",
+            **changes,
         }
         properties.write_text("".join(f"{name}={value}\n" for name, value in settings.items()), encoding="utf-8")
         run = (java, "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn", "-cp", f"{services.KAFKA_JARS}/*")
@@ -171,11 +176,11 @@ class RedisServer:
 
 
 @contextlib.contextmanager
-def servers() -> Iterator[tuple[KafkaServer, RedisServer]]:
-    """Both of them, running; their folders are gone afterwards."""
+def servers(changes: Mapping[str, str] = MappingProxyType({})) -> Iterator[tuple[KafkaServer, RedisServer]]:
+    """Both of them, running; their folders are gone afterwards. ``changes``: of the broker's settings."""
     with contextlib.ExitStack() as closing:
         folders = [closing.enter_context(services._folder(name)) for name in ("crash-kafka", "crash-redis")]
-        kafka, store = KafkaServer(folders[0]), RedisServer(folders[1])
+        kafka, store = KafkaServer(folders[0], changes), RedisServer(folders[1])
         for server in (kafka, store):
             closing.callback(server.close)
             server.start()

@@ -159,7 +159,7 @@ def _of(seen: RealEvidence, profile: str) -> Iterator[str]:
     name = f"use_{profile}".encode()
     for record in seen.mailbox:
         if record.key == name:
-            yield f"mailbox {record.partition}:{record.offset} {dict(record.headers)} {(record.value or b'').decode()}"
+            yield f"mailbox {record.partition}:{record.offset} {dict(record.headers)} {record.value!r}"
     for change in seen.changes:
         if change.profile.hex() == profile:
             yield f"change {change.place} {change.key} {change.number} {change.move}"

@@ -57,7 +57,8 @@ class Writer:
     def stop(self) -> None:
         """Returns when the broker has everything."""
         self._stopped.set()
-        self._thread.join()
+        if self._thread.is_alive():
+            self._thread.join()
         if left := self._producer.flush(TAKEN_TIMEOUT_S):
             self.failures.append(f"the broker has not taken {left} records")
 
