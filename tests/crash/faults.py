@@ -312,4 +312,11 @@ KINDS: tuple[Kind, ...] = (
     Kind("wire to Kafka frozen until all are fenced", 0.5, partial(wire_frozen, "Kafka", SESSION_TIMEOUT_S + 1, 9)),
 )
 
+SLOW_KINDS = frozenset(
+    kind.name
+    for kind in KINDS
+    if kind.fault in {rolling_restart, rescaled, kafka_stopped, kafka_killed} or "fenced" in kind.name
+)
+"""Those that take more than a few seconds each."""
+
 BY_NAME: Mapping[str, Kind] = {kind.name: kind for kind in KINDS}
