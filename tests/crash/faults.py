@@ -13,7 +13,7 @@ from typing import NamedTuple
 from tests.crash.doomed import POINTS
 from tests.crash.fleet import DEPENDENCY_GONE, SHOWN_CHARACTERS, Fleet
 from tests.crash.proxy import Proxy
-from tests.crash.servers import Fsync, KafkaServer, RedisServer
+from tests.crash.servers import Fsync, KafkaServer, Store
 from tests.integration.process import Worker
 
 SESSION_TIMEOUT_S = 6.0  # the shortest that brokers allow
@@ -34,7 +34,7 @@ class Scene:
 
     fleet: Fleet
     kafka: KafkaServer
-    store: RedisServer
+    store: Store
     rng: Random
     happened: list[tuple[float, str]] = field(default_factory=list)
     _began_s: float = field(default_factory=time.monotonic)

@@ -10,20 +10,19 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
-from typing import Any
-
-import redis
 
 from tests import services
 from tests.crash.faults import REDIS_TIMEOUT_S, SESSION_TIMEOUT_S, Kind, Scene
 from tests.crash.fleet import Fleet
-from tests.crash.servers import KafkaServer, RedisServer
-from tests.crash.verify import BOOK, FACTS, Facts
+from tests.crash.inputs import AFTER_ALL_MS
+from tests.crash.servers import KafkaServer, Store
+from tests.crash.verify import BOOK, FACTS, Facts, open_space
 from tests.crash.writer import Writer
 from tests.integration.broker import Broker
 from tests.integration.process import ROOT, environment, until
 from tests.integration.world import World
 from tests.simulation.audiences import STANDING
+from worker.adapters.redis import RedisStore
 from worker.slots import STATE_SLOTS
 
 REPLICAS = 2
@@ -79,13 +78,13 @@ class Outcome:
         return "\n".join(lines)
 
 
-def run_round(seed: int, kinds: Sequence[Kind], servers: tuple[KafkaServer, RedisServer]) -> Outcome:
+def run_round(seed: int, kinds: Sequence[Kind], servers: tuple[KafkaServer, Store]) -> Outcome:
     """Do these faults, one after another; what cannot be done at its moment is left out."""
     began_s = time.monotonic()
     kafka, store = servers
     outcome = Outcome(seed)
     with services._folder("crash") as folder, _world(seed, kafka, store, folder) as world:
-        through_proxies = {"AW_KAFKA_BOOTSTRAP_SERVERS": kafka.servers, "AW_REDIS_URL": store.url}
+        through_proxies = {"AW_KAFKA_BOOTSTRAP_SERVERS": kafka.servers, **store.settings}
         fleet = Fleet({**world.settings, **through_proxies}, folder)
         writer = Writer(
             kafka.direct_servers, seed, topic=world.topic, partitions=TRACKING_PARTITIONS, records_s=RECORDS_S
@@ -108,7 +107,7 @@ def run_round(seed: int, kinds: Sequence[Kind], servers: tuple[KafkaServer, Redi
 
 
 @contextlib.contextmanager
-def _world(seed: int, kafka: KafkaServer, store: RedisServer, folder: Path) -> Iterator[World]:
+def _world(seed: int, kafka: KafkaServer, store: Store, folder: Path) -> Iterator[World]:
     name = f"crash-{seed}-{time.time_ns() // 1_000_000}"
     world = World(Broker(kafka.direct_servers), store.direct_url, run=name, folder=folder)
     world.settings |= WORKERS
@@ -135,7 +134,7 @@ def _act(scene: Scene, writer: Writer, kinds: Sequence[Kind], outcome: Outcome) 
             scene.note("(was not to be)")
 
 
-def _come_to_rest(scene: Scene, writer: Writer, world: World, store: RedisServer) -> None:
+def _come_to_rest(scene: Scene, writer: Writer, world: World, store: Store) -> None:
     """No more faults; everybody is there; what has been sent is dealt with; all windows close; workers stop."""
     scene.note("calm")
     scene.finish()
@@ -143,21 +142,23 @@ def _come_to_rest(scene: Scene, writer: Writer, world: World, store: RedisServer
     writer.stop()
     scene.note("everything is sent")
     world.settle(timeout_s=SETTLED_S)
-    with contextlib.closing(redis.Redis.from_url(store.direct_url)) as client:
-        until(lambda: _owes_nothing(client, world.settings["AW_SPACE_ID"]), "the last timers", timeout_s=SETTLED_S)
+    space = world.settings["AW_SPACE_ID"]
+    with contextlib.closing(open_space(store.direct_url, space, ids_per_day=IDS_PER_DAY)) as memory:
+        until(lambda: _owes_nothing(memory), "the last timers", timeout_s=SETTLED_S)
     world.settle(timeout_s=SETTLED_S)
     scene.note("at rest")
     for name in list(scene.fleet.replicas):
         scene.fleet.stop(name)
 
 
-def _owes_nothing(client: Any, space: str) -> bool:
-    """No timer is set and no merge is open. Keys: worker/adapters/redis.py."""
-    keys = [f"aw:{{{space}:s{slot}}}:timers" for slot in range(STATE_SLOTS)] + [f"aw:{{{space}}}:notes"]
-    return not any(client.zcard(key) for key in keys)
+def _owes_nothing(memory: RedisStore) -> bool:
+    """No timer is set and no merge is open."""
+    timers = [memory.due(slot, AFTER_ALL_MS, 1) for slot in range(STATE_SLOTS)]
+    owed = [*(timer.get() for timer in timers), memory.notes(AFTER_ALL_MS, 1).get()]
+    return not any(owed)
 
 
-def _verify(outcome: Outcome, world: World, store: RedisServer, writer: Writer, fleet: Fleet, folder: Path) -> None:
+def _verify(outcome: Outcome, world: World, store: Store, writer: Writer, fleet: Fleet, folder: Path) -> None:
     """In a process of its own."""
     outcome.faults += writer.failures
     facts = Facts(

@@ -25,9 +25,12 @@ Fsync = Literal["always", "everysec"]
 
 
 class Store(Protocol):
-    """The Redis side of a run: one server, or a cluster in its place. ``url`` is for workers, ``direct_url`` for us."""
+    """The Redis side of a run: one server, or a cluster in its place.
 
-    url: str
+    ``settings``: what leads workers to it, through ``proxies``; ``direct_url``: for us.
+    """
+
+    settings: Mapping[str, str]
     direct_url: str
     proxies: Sequence[Proxy]
 
@@ -35,6 +38,10 @@ class Store(Protocol):
 
     def kill(self) -> None:
         """SIGKILL. Of a cluster: one of its nodes."""
+        ...
+
+    def fsync(self, policy: Fsync) -> None:
+        """When the append-only file is forced to disk, from now on."""
         ...
 
     def fill(self) -> None:
@@ -129,7 +136,8 @@ class RedisServer:
     def __init__(self, folder: Path, *, fsync: Fsync = "everysec") -> None:
         program = services._program("redis-server", "install redis-server", services.REDIS_VARIABLE)
         port, proxied = services.free_ports(2)
-        self.url, self.direct_url = f"redis://127.0.0.1:{proxied}/0", f"redis://127.0.0.1:{port}/0"
+        self.settings = {"AW_REDIS_URL": f"redis://127.0.0.1:{proxied}/0"}
+        self.direct_url = f"redis://127.0.0.1:{port}/0"
         self.proxies = (Proxy(proxied, port),)
         self._client = redis.Redis.from_url(self.direct_url)
         self._server = Server(

@@ -2,9 +2,7 @@
 
 from random import Random
 
-import pytest
-
-from tests.crash.faults import BY_NAME, KINDS, SLOW_KINDS
+from tests.crash.faults import KINDS, SLOW_KINDS
 from tests.crash.run import drawn, run_round
 from tests.crash.servers import KafkaServer, RedisServer
 
@@ -20,10 +18,3 @@ def test_nothing_is_lost_or_doubled(mortal_servers: tuple[KafkaServer, RedisServ
     assert outcome.faults == [], outcome.report()
     assert outcome.kinds.total() >= FAULTS // 2, "most of the faults were not to be"
     assert outcome.figures["accepted"] > 0 < outcome.figures["merges"]
-
-
-@pytest.mark.parametrize("name", ["SIGSTOP, a second process under its name, SIGCONT"])
-def test_a_zombie_ends_for_its_successor(name: str, mortal_servers: tuple[KafkaServer, RedisServer]) -> None:
-    outcome = run_round(SEED, [BY_NAME[name]], mortal_servers)
-
-    assert outcome.faults == [], outcome.report()

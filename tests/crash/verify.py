@@ -30,6 +30,7 @@ from worker.slots import slot_of
 
 FACTS, BOOK = "facts.json", "sent.ndjson"
 SHOWN = 40
+STORE_TIMEOUT_S = 30.0
 
 CHECKS: tuple[checks.Check, ...] = (
     *(check for check in checks.CHECKS if check is not checks.no_state_goes_back),  # needs to watch every write
@@ -48,6 +49,11 @@ class Facts(NamedTuple):
     batch_records: int
     mailbox_partitions: int
     failures: list[str]
+
+
+def open_space(url: str, space: str, *, ids_per_day: int) -> RedisStore:
+    """The worker's own way to its memory; with more patience."""
+    return RedisStore(url, space=space, dedup_expected_ids_per_day=ids_per_day, timeout_s=STORE_TIMEOUT_S)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,7 +76,7 @@ class RealEvidence(Evidence):
         sent = [(each.sent, self._record(each)) for each in taken]
         documents = [(document, None) for document in standing()]
         plan = Promises(batch_records=facts.batch_records, mailbox_partitions=facts.mailbox_partitions)
-        store = RedisStore(facts.redis_url, space=facts.run, dedup_expected_ids_per_day=facts.ids_per_day, timeout_s=30)
+        store = open_space(facts.redis_url, facts.run, ids_per_day=facts.ids_per_day)
         schedule = SimpleNamespace(
             plan=plan, kafka=None, store=store, sent=sent, documents=documents, failures=facts.failures
         )
