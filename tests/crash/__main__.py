@@ -4,6 +4,7 @@ Exit code 1 when anything was lost, doubled or otherwise not as it should be.
 """
 
 import argparse
+import signal
 import sys
 import time
 from collections import Counter
@@ -19,6 +20,7 @@ SHOWN = 8
 
 
 def main() -> None:
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that nothing is left running
     arguments = _arguments()
     seed = SystemRandom().randrange(1_000_000) if arguments.seed is None else arguments.seed
     say(f"seed {seed}; the same again: make crash FAULTS={arguments.faults} SEED={seed}")

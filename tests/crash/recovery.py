@@ -7,6 +7,7 @@ transition, so that each output tells which input partition and which mailbox pa
 import argparse
 import contextlib
 import json
+import signal
 import statistics
 import sys
 import time
@@ -269,6 +270,7 @@ def table(rows: Sequence[Row]) -> str:
 
 
 def main() -> None:
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that nothing is left running
     parser = argparse.ArgumentParser(prog="python -m tests.crash.recovery", description=__doc__)
     parser.add_argument("--runs", type=int, default=3, help="of each kind (default: 3)")
     rows = measure(parser.parse_args().runs)

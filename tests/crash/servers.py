@@ -7,6 +7,7 @@ import contextlib
 import os
 import signal
 import subprocess
+import time
 from base64 import urlsafe_b64encode
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -22,6 +23,7 @@ from tests.crash.proxy import Proxy
 _NAMED = 'echo $$ > pid; exec "$@"'  # so that the server itself can be killed, and not the shell that guards it
 
 Fsync = Literal["always", "everysec"]
+PAUSE_MS = 5_000  # until the kill that follows at once
 
 
 class Store(Protocol):
@@ -42,6 +44,10 @@ class Store(Protocol):
 
     def fsync(self, policy: Fsync) -> None:
         """When the append-only file is forced to disk, from now on."""
+        ...
+
+    def write_down(self) -> None:
+        """Take no more writes for a moment; returns when all those that were answered are in the append-only file."""
         ...
 
     def fill(self) -> None:
@@ -163,6 +169,12 @@ class RedisServer:
 
     def fsync(self, policy: Fsync) -> None:
         self._client.config_set("appendfsync", policy)
+
+    def write_down(self) -> None:
+        self._client.client_pause(PAUSE_MS, all=False)
+        deadline_s = time.monotonic() + services.END_TIMEOUT_S
+        while self._client.info("persistence")["aof_buffer_length"] and time.monotonic() < deadline_s:
+            time.sleep(0.005)
 
     def sleep(self, seconds: float) -> None:
         client = redis.Redis.from_url(self.direct_url, socket_timeout=seconds + services.END_TIMEOUT_S)
