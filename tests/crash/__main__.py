@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Sequence
 from random import Random, SystemRandom
 
+from tests.crash import page
 from tests.crash.faults import BY_NAME, KINDS
 from tests.crash.run import Outcome, drawn, run_round
 from tests.crash.servers import servers
@@ -41,6 +42,8 @@ def main() -> None:
                 say(outcome.report())
     say("")
     say(table(outcomes))
+    if arguments.page:
+        page.write("crash", f"`make crash FAULTS={arguments.faults} SEED={seed}`:\n\n{table(outcomes)}")
     sys.exit(any(outcome.faults for outcome in outcomes))
 
 
@@ -49,6 +52,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--faults", type=int, default=20, help="how many faults (default: 20)")
     parser.add_argument("--seed", type=int, help="what decides them; default: drawn, and printed")
     parser.add_argument("--only", action="append", choices=sorted(BY_NAME), metavar="KIND", help="only of this kind")
+    parser.add_argument("--page", action="store_true", help="write the table into docs/recovery.md")
     return parser.parse_args()
 
 

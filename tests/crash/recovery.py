@@ -21,6 +21,7 @@ from confluent_kafka import Consumer, Producer
 
 from tests import services
 from tests.acceptance.lines import audience
+from tests.crash import page
 from tests.crash.fleet import Fleet
 from tests.crash.servers import servers
 from tests.integration.broker import QUIET, Broker
@@ -273,8 +274,12 @@ def main() -> None:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that nothing is left running
     parser = argparse.ArgumentParser(prog="python -m tests.crash.recovery", description=__doc__)
     parser.add_argument("--runs", type=int, default=3, help="of each kind (default: 3)")
-    rows = measure(parser.parse_args().runs)
+    parser.add_argument("--page", action="store_true", help="write the table into docs/recovery.md")
+    arguments = parser.parse_args()
+    rows = measure(arguments.runs)
     sys.stdout.write(table(rows) + "\n")
+    if arguments.page:
+        page.write("recovery", table(rows))
     sys.exit(any(max(row.seconds) > row.target_s for row in rows))
 
 
