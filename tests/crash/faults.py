@@ -1,19 +1,15 @@
 """What goes wrong: one function for each kind of fault, done to a scene while records keep coming in."""
 
-import heapq
 import signal
-import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from itertools import count
-from random import Random
 from typing import NamedTuple
 
 from tests.crash.doomed import POINTS
-from tests.crash.fleet import DEPENDENCY_GONE, SHOWN_CHARACTERS, Fleet
+from tests.crash.fleet import DEPENDENCY_GONE, SHOWN_CHARACTERS
 from tests.crash.proxy import Proxy
-from tests.crash.servers import Fsync, KafkaServer, Store
+from tests.crash.scene import Scene
+from tests.crash.servers import Fsync
 from tests.integration.process import Worker
 
 SESSION_TIMEOUT_S = 6.0  # the shortest that brokers allow
@@ -23,55 +19,8 @@ MISSED_S = 6.0
 
 READY_S = 60.0
 ZOMBIE_ENDS_S = 30.0
-LOOK_S = 0.02
 RARE = frozenset({"before new producer", "after new producer", "after slots taken over"})
 """Points that a worker comes to only when it starts afresh."""
-
-
-@dataclass(slots=True)
-class Scene:
-    """All that can be broken. ``happened``: what has been done, for the report: seconds since the start, and what."""
-
-    fleet: Fleet
-    kafka: KafkaServer
-    store: Store
-    rng: Random
-    happened: list[tuple[float, str]] = field(default_factory=list)
-    _began_s: float = field(default_factory=time.monotonic)
-    _names: Iterator[int] = field(default_factory=count)
-    _later: list[tuple[float, int, Callable[[], None]]] = field(default_factory=list)
-
-    def note(self, what: str) -> None:
-        self.happened.append((time.monotonic() - self._began_s, what))
-
-    def new_replica(self) -> str:
-        """Start one under a name that nobody has had."""
-        name = f"w{next(self._names)}"
-        self.fleet.start(name)
-        return name
-
-    def later(self, seconds: float, what: Callable[[], None]) -> None:
-        heapq.heappush(self._later, (time.monotonic() + seconds, next(self._names), what))
-
-    def go_on(self, seconds: float, *, until: Callable[[], bool] = lambda: False) -> bool:
-        """Let time pass, do what is due; whether what was waited for has come."""
-        deadline_s = time.monotonic() + seconds
-        while not (came := until()) and time.monotonic() < deadline_s:
-            self.fleet.watch()
-            while self._later and self._later[0][0] <= time.monotonic():
-                heapq.heappop(self._later)[2]()
-            time.sleep(LOOK_S)  # other processes work meanwhile
-        return came
-
-    def finish(self) -> None:
-        """Do all that is to be done later, each in its time."""
-        while self._later:
-            self.go_on(LOOK_S)
-
-    def victim(self) -> str | None:
-        """A replica that is at work."""
-        at_work = self.fleet.at_work()
-        return self.rng.choice(at_work) if at_work else None
 
 
 Fault = Callable[[Scene], bool]
