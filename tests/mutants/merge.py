@@ -17,13 +17,16 @@ MUTANTS: tuple[Mutant, ...] = (
         OVERLAY,
         "            noted=list(self.merged.items()),\n",
         "",
+        "tests/simulation/test_found.py",
     ),
     mutant(
         "note-cleared-by-sender",
         "a note stands until the parent has the history",
-        FOLD,
-        '                if letter.kind == "absorbed":\n',
-        '                if letter.kind == "seal":\n',
+        ROUTE,
+        "        told.update([merge.child for merge in fresh])\n",
+        "        told.update([merge.child for merge in fresh])\n"
+        "        from worker.engine.merges import Notes\n"
+        "        Notes(self._store, partitions=self._partitions, notes_max=1).settle([merge.child for merge in fresh])\n",
     ),
     mutant(
         "no-seal",
@@ -38,6 +41,7 @@ MUTANTS: tuple[Mutant, ...] = (
         FOLD,
         "if state.sealed is not None and letter.offset > state.sealed.offset and letter.kind in PASSED_ON:\n",
         "if state.sealed is not None and letter.offset > state.applied and letter.kind in PASSED_ON:\n",
+        "tests/simulation/test_found.py",
     ),
     mutant(
         "passes-on-what-was-before",

@@ -153,6 +153,21 @@ def every_event_is_folded_once(seen: Evidence) -> Iterator[str]:
         yield f"{profile.hex()}: a state that nothing was sent to"
 
 
+def every_event_counts_for_who_has_its_profile_now(seen: Evidence) -> Iterator[str]:
+    """By the archive alone: what was passed on to a parent, or should have been, counts there."""
+    counters = {leaf.selection.event: leaf.leaf_id for leaf in seen.catalogue.leaves.values() if _counts_all(leaf)}
+    archived = Counter(
+        (seen.canonical(profile_bytes(event["profile_id"])), event.get("event")) for event in seen.archive
+    )
+    for (profile, name), right in archived.items():
+        if name not in counters:
+            continue
+        state = seen.states.get(profile)
+        found = 0 if state is None else state.accumulators.get(counters[name], 0)
+        if found != right:
+            yield f"{profile.hex()}: has {found} of {right} {name} that are archived"
+
+
 def _counts_all(leaf: Leaf) -> bool:
     return isinstance(leaf, CountLeaf) and leaf.selection.where is None
 
@@ -284,6 +299,7 @@ CHECKS: tuple[Check, ...] = (
     transitions_are_the_oracles,
     transitions_are_on_time,
     every_event_is_folded_once,
+    every_event_counts_for_who_has_its_profile_now,
     memberships_are_the_evaluation_of_the_data,
     edits_that_share_a_leaf_start_warm,
     no_timer_is_left,

@@ -5,6 +5,7 @@ from typing import Any
 from tests.acceptance.lines import audience
 from tests.acceptance.moments import HOUR, SECOND
 from tests.simulation.audiences import NOISE, VIEWED
+from tests.simulation.people import Sent
 from tests.simulation.process import Process
 from tests.simulation.replay import kind_of
 from tests.simulation.stage import Stage, plan
@@ -194,6 +195,67 @@ def test_a_profile_may_be_merged_away_before_anything_has_been_sent_to_it() -> N
     stage.turns(quick)
     stage.turns(folder, 2)
     stage.turns(slow)
+
+    assert stage.verdict() == []
+    assert len(stage.kafka.visible("profile-merges", 0)) == 1
+
+
+def test_what_was_passed_on_before_a_repeated_seal_is_passed_on_again_by_the_heir() -> None:
+    """The answer to the seal moves ``applied`` beyond the event, for which the state keeps nothing."""
+    stage = Stage(
+        plan(
+            roles=(("route",), ("route",), ("fold",)),
+            skews_ms=(0, 0, 0),
+            tracking_partitions=3,
+            batch_records=3,
+            merging=True,
+        )
+    )
+    slow, quick, folder = (stage.start(replica) for replica in range(3))
+    for _ in range(12):
+        for process in (slow, quick, folder):
+            stage.turns(process)
+    stage.event("m1", NOISE, user="u", partition=2)
+    stage.turns(quick)
+    stage.clock.advance_to(stage.clock.now_ms() + SECOND)
+    stage.event("m2", NOISE, user=None, anonymous="a", partition=0)
+    stage.turns(slow)  # and knows from now on whose "a" is
+    stage.turns(folder, 2)
+    for message_id in ("m3", "m4", "m5"):
+        stage.event(message_id, NOISE, user="u", partition=2)
+    stage.event("m6", NOISE, user="u", anonymous="a", partition=2)
+    stage.turns(quick, 3)
+    stage.turns(folder)  # has m3 to m5; knows of the merge from the graph
+    stage.clock.advance_to(stage.clock.now_ms() + 20 * SECOND)
+    stage.until(folder, "kafka.begin")  # has the seal, but the merge is open for so long that another one follows
+    stage.event("m7", VIEWED, user=None, anonymous="a", partition=0)
+    stage.turns(slow)
+    stage.turns(folder)
+    stage.until(folder, "kafka.commit")  # of m7 and the second seal
+    mail = [kind_of(record) for record in stage.kafka.visible("resolved-events", 0)]
+    stage.crash(folder)
+
+    assert mail[-6:] == ["seal", "expect", "event", "event", "seal", "absorb"]
+    assert stage.verdict() == []
+
+
+def test_a_merge_of_which_nobody_is_told_any_more_is_ended_by_its_note() -> None:
+    """When the event comes again it is refused, and does not find what the first attempt has left to do."""
+    stage = Stage(plan(roles=(("route",), ("fold",)), skews_ms=(0, 0), merging=True))
+    router, folder = stage.start(0), stage.start(1)
+    for _ in range(12):
+        stage.turns(router)
+        stage.turns(folder)
+    stage.event("m1", user="u")
+    stage.turns(router)
+    stage.clock.advance_to(stage.clock.now_ms() + SECOND)
+    stage.event("m2", user=None, anonymous="a")
+    stage.turns(router)
+    both = b'{"type": "track", "messageId": "m3", "event": "Viewed", "userId": "u", "anonymousId": "a"}'
+    stage.arrive(Sent("tracking-events", 0, both, stage.clock.now_ms(), "m3", good=False))
+    stage.until(router, "kafka.begin")
+    stage.crash(router)
+    stage.define(("identity", {"blocked_values": ["u", "a"]}))
 
     assert stage.verdict() == []
     assert len(stage.kafka.visible("profile-merges", 0)) == 1
