@@ -105,6 +105,7 @@ MUTANTS: tuple[Mutant, ...] = (
         STEPS,
         "version=state.version, awaiting=awaiting)",
         "version=state.version)",
+        "tests/simulation/test_found.py",
     ),
     mutant(
         "expect-not-forwarded",

@@ -1,5 +1,6 @@
 """Cases that the simulation has found, or somebody who read what it does: each of them was a fault once."""
 
+import json
 from typing import Any
 
 from tests.acceptance.lines import audience
@@ -9,6 +10,7 @@ from tests.simulation.people import Sent
 from tests.simulation.process import Process
 from tests.simulation.replay import kind_of
 from tests.simulation.stage import Stage, plan
+from worker.ports import Partition
 
 EDIT = ("audience:edited_1", audience("edited_1", "event('Viewed').count() >= 1"))
 ROUTER_AND_TWO_FOLDERS = (("route",), ("fold",), ("fold",))
@@ -259,3 +261,33 @@ def test_a_merge_of_which_nobody_is_told_any_more_is_ended_by_its_note() -> None
 
     assert stage.verdict() == []
     assert len(stage.kafka.visible("profile-merges", 0)) == 1
+
+
+def test_a_parent_that_is_merged_away_while_it_waits_hands_over_for_whom() -> None:
+    """Its own parent would judge without the history of the one that was merged first."""
+    group = Folders(on_time=True, merging=True)
+    stage, router, quick, slow = group.stage, group.router, group.one, group.two
+    visitors = [f"a{number}" for number in range(10)]
+    for visitor in visitors:
+        stage.event(f"m {visitor}", user=None, anonymous=visitor)
+        group.turn(router)
+        stage.clock.advance_to(stage.clock.now_ms() + 2)
+    homes = [
+        [json.loads(record.value or b"")["anonymousId"] for record in stage.kafka.visible("resolved-events", partition)]
+        for partition in range(2)
+    ]
+    group.turn(quick)
+    quick_at = [(stage.kafka.committed("fold", Partition("resolved-events", home)) or 0) > 0 for home in (0, 1)]
+    group.turn(slow)
+    near, far = (homes[home] for home in (quick_at.index(True), quick_at.index(False)))
+    first, second = near[:2]
+    third = next(visitor for visitor in far if visitor > second)
+
+    stage.event("both", user="u", anonymous=second)
+    stage.event("third into second", user="u", anonymous=third)
+    group.turn(router, quick)
+    stage.event("second into first", user="u", anonymous=first)
+    group.turn(router, quick, quick, quick)
+
+    assert stage.verdict() == []
+    assert len(stage.kafka.visible("profile-merges", 0)) == 2
