@@ -144,6 +144,7 @@ MUTANTS: tuple[Mutant, ...] = (
         DIRECTORY,
         "            owners[index] = moved.get(owner, owner)\n",
         "            owners[index] = owner\n",
+        "tests/property/test_identity_graph.py",
     ),
     mutant(
         "notes-not-held",
@@ -151,6 +152,7 @@ MUTANTS: tuple[Mutant, ...] = (
         "worker/engine/loop.py",
         "            own += folding.notes.scan(owned, until_ms=until_ms, now_ms=now_ms)\n",
         "            own += folding.notes.scan(owned, until_ms=now_ms, now_ms=now_ms)\n",
+        "tests/simulation/test_found.py",
     ),
     mutant(
         "notes-never-scanned",

@@ -7,6 +7,7 @@ from tests.acceptance.lines import audience
 from tests.acceptance.moments import HOUR, SECOND
 from tests.simulation.audiences import NOISE, VIEWED
 from tests.simulation.people import Sent
+from tests.simulation.plan import NEVER_MS
 from tests.simulation.process import Process
 from tests.simulation.replay import kind_of
 from tests.simulation.stage import Stage, plan
@@ -291,3 +292,36 @@ def test_a_parent_that_is_merged_away_while_it_waits_hands_over_for_whom() -> No
 
     assert stage.verdict() == []
     assert len(stage.kafka.visible("profile-merges", 0)) == 2
+
+
+def test_a_forgotten_seal_waits_for_inputs_that_lag() -> None:
+    """It would carry the parent beyond the time of events that are still to be routed."""
+    stage = Stage(
+        plan(
+            roles=(("route",), ("route",), ("fold",)),
+            skews_ms=(0, 0, 0),
+            tracking_partitions=3,
+            hold_max_ms=NEVER_MS,
+            merging=True,
+        )
+    )
+    lagging, dying, folder = (stage.start(replica) for replica in range(3))
+    for _ in range(12):
+        for process in (lagging, dying, folder):
+            stage.turns(process)
+    stage.event("m1", user="u", partition=2)
+    stage.event("m2", user=None, anonymous="a", partition=2)
+    stage.turns(dying)
+    stage.turns(folder)
+    stage.event("m3", user="u", partition=0)
+    stage.clock.advance_to(stage.clock.now_ms() + SECOND)
+    stage.event("m4", user="u", anonymous="a", partition=2)
+    stage.until(dying, "kafka.begin")
+    stage.crash(dying)
+    for _ in range(3):
+        stage.clock.advance_to(stage.clock.now_ms() + 20 * SECOND)
+        stage.turns(folder)
+
+    assert "seal" not in [kind_of(record) for record in stage.kafka.visible("resolved-events", 0)]
+    assert stage.verdict() == []
+    assert len(stage.kafka.visible("profile-merges", 0)) == 1
