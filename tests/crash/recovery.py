@@ -11,9 +11,8 @@ import signal
 import statistics
 import sys
 import time
-from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
-from itertools import count, pairwise
+from itertools import count
 from threading import Event, Thread
 from typing import Any, NamedTuple
 
@@ -158,7 +157,7 @@ class Bench:
         return seconds
 
     def rolling(self) -> tuple[float, float]:
-        """Longest silence of partitions that stay where they are; of those that are restarted."""
+        """Longest time without output of partitions that stay where they are; of those that are restarted."""
         staying, restarted = [], []
         for name in list(self.fleet.replicas):
             self.settle()
@@ -169,7 +168,7 @@ class Bench:
             self.fleet.start(name)
             restarted.append(max(self._back_s(moving, since_s=began_s).values()) - began_s)
             self.settle()
-            staying.append(self._silence_s(others, began_s, time.monotonic()))
+            staying.append(self._waited_s(others, began_s, time.monotonic() - STEADY_S))
         return max(staying), max(restarted)
 
     def _somebody(self) -> tuple[str, Worker]:
@@ -198,15 +197,10 @@ class Bench:
         found = until(back, f"output of {sorted(concerned)}", timeout_s=WAITED_S)
         return {place: found[place] for place in concerned}
 
-    def _silence_s(self, places: set[Place], began_s: float, ended_s: float) -> float:
-        """The longest time without an output that only these partitions had a part in, in any of the mailboxes."""
-        times: defaultdict[Place, list[float]] = defaultdict(lambda: [began_s])
-        for each in self._stream.seen:
-            if each.input in places and each.mailbox in places and began_s <= each.seen_s <= ended_s:
-                times[each.mailbox].append(each.seen_s)
-        mailboxes = [place for place in places if place[0] == "resolved-events"]
-        ends = {place: [*times[place], ended_s] for place in mailboxes}
-        return max(later - earlier for moments in ends.values() for earlier, later in pairwise(moments))
+    def _waited_s(self, places: set[Place], began_s: float, ended_s: float) -> float:
+        """The longest that an event, of which only these partitions had a part, waited for its output."""
+        seen = [each for each in self._stream.seen if began_s <= each.sent_s <= ended_s]
+        return max(each.seen_s - each.sent_s for each in seen if each.input in places and each.mailbox in places)
 
 
 def owned(worker: Worker) -> set[Place]:
