@@ -78,7 +78,9 @@ def table(outcomes: Sequence[Outcome]) -> str:
             bad = failed[kind.name]
             result = f"{bad} in failed rounds" if bad else "nothing lost or doubled"
             lines.append(f"| {kind.name} | {count} | {result} |")
-    lines.append(f"| **all** | **{counts.total()}** | **{figures['lost']} lost, {figures['doubled']} doubled** |")
+    faults = sum(len(outcome.faults) for outcome in outcomes)
+    result = f"{faults} FAULTS" if faults else f"{figures['lost']} lost, {figures['doubled']} doubled"
+    lines.append(f"| **all** | **{counts.total()}** | **{result}** |")
     told = ", ".join(f"{count} {name}" for name, count in figures.items())
     by_code = ", ".join(f"{count} with {code}" for code, count in sorted(ended.items())) or "none"
     seconds = sum(outcome.seconds for outcome in outcomes)
