@@ -1,0 +1,161 @@
+"""Why a profile is in an audience or not: the profile as it is at a time, and what an explanation says of it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from rich.console import Group
+from rich.text import Text
+
+from worker.audiences.catalogue import Catalogue
+from worker.audiences.definitions import Definition
+from worker.audiences.evaluate import Transition
+from worker.audiences.explanation.explain import explain, explain_segment
+from worker.audiences.explanation.parts import Explained
+from worker.audiences.windows import NEVER
+from worker.cli.dossier import Dossier
+from worker.cli.explanation_view import explanation_tree, never_or, part_view
+from worker.cli.graph_view import View, moment
+from worker.cli.in_force import no_audience
+from worker.cli.tables import printable
+from worker.engine.judge import fire, renew
+from worker.errors import InputError
+from worker.profiles.codec import decode, encode
+from worker.profiles.ids import profile_text
+from worker.profiles.state import ELIGIBLE_TYPES, ProfileState
+
+FIRINGS_MAX = 1_000
+"""Timers that are fired, on a copy, to find when a membership changes by itself. Fewer: it stays unknown for profiles
+in which much else is due before; more: a profile takes seconds to explain."""
+
+
+@dataclass(frozen=True, slots=True)
+class Scene:
+    """A profile at a time, under definitions. ``stored``: as workers left it; ``present``: what it is by now."""
+
+    profile: bytes
+    catalogue: Catalogue
+    stored: ProfileState
+    present: ProfileState
+    at_ms: int
+    notes: tuple[str, ...] = ()
+
+
+def scene_of(dossier: Dossier, catalogue: Catalogue, at_ms: int) -> Scene:
+    """The profile at a time, which is not before its last evaluation: what was due by then has happened.
+
+    Nothing is written: a worker will come to the same, if no record comes before it does.
+    """
+    stored, notes = dossier.state, []
+    present = _copy(stored)
+    if present.awaiting:
+        children = ", ".join(profile_text(child) for child, _ in sorted(present.awaiting))
+        notes.append(f"nothing is evaluated until the history of {children} has come")
+    else:
+        fire(present, catalogue, at_ms)
+        present.time_ms = max(present.time_ms, at_ms)
+        if present.version != catalogue.version:
+            renew(present, catalogue)
+            notes.append("the profile has not been evaluated under these definitions yet")
+    present.time_ms = max(present.time_ms, at_ms)
+    return Scene(dossier.profile, catalogue, stored, present, present.time_ms, tuple(notes))
+
+
+def _copy(state: ProfileState) -> ProfileState:
+    return decode(encode(state))
+
+
+def audience_keys(scene: Scene) -> list[str]:
+    """The audiences that can be explained: those that are defined, and passthrough segments that are not."""
+    defined = [key for key in scene.catalogue.by_key if scene.catalogue.defines("audience", key)]
+    return sorted({*defined, *_segments(scene)})
+
+
+def _segments(scene: Scene) -> set[str]:
+    return {one for one in scene.stored.externals if one not in scene.catalogue.key_by_external}
+
+
+def scene_view(scene: Scene, keys: Sequence[str]) -> View:
+    """What ``--json`` prints.
+
+    Raises:
+        InputError: a key is no audience's.
+    """
+    return {
+        "profile_id": profile_text(scene.profile),
+        "at": moment(scene.at_ms),
+        "notes": list(scene.notes),
+        "audiences": [_audience_view(scene, key) for key in keys],
+    }
+
+
+def _audience_view(scene: Scene, key: str) -> View:
+    explained = _explained(scene, key)
+    stored, change = scene.stored.memberships.get(key), _next_change(scene, key)
+    member = scene.stored.member(key)
+    view: View = {
+        "audience": key,
+        "member": member,
+        "since": None if stored is None else moment(stored.since_ms),
+        "transition": 0 if stored is None else stored.transition,
+        "revision": explained.definition.revision,
+        "value": None if explained.part is None else explained.part.value,
+        "eligible": explained.eligible,
+        "next_due": never_or(scene.present.dues.get(key, NEVER)),
+        "by_itself": change,
+        "notes": _notes(scene, explained, member=member),
+        "explanation": None if explained.part is None else part_view(explained.part),
+    }
+    return view
+
+
+def _explained(scene: Scene, key: str) -> Explained:
+    if scene.catalogue.defines("audience", key):
+        return explain(scene.catalogue.by_key[key], scene.catalogue, scene.present)
+    if scene.catalogue.defines("trait", key):
+        raise InputError(f"{key!r} is a computed trait, and no audience")
+    if key in _segments(scene):
+        return explain_segment(Definition(key, external_id=key), scene.present)
+    raise no_audience(key, audience_keys(scene))
+
+
+def _notes(scene: Scene, explained: Explained, *, member: bool) -> list[str]:
+    notes = []
+    if not explained.eligible:
+        kinds = sorted(ELIGIBLE_TYPES | ({"anonymous_id"} if explained.definition.include_anonymous else set()))
+        notes.append(f"the profile cannot be a member: it has none of {', '.join(kinds)}")
+    if not scene.present.awaiting and explained.is_wanted != member:
+        notes.append(f"the worker has yet to tell that the profile {'enters' if explained.is_wanted else 'exits'}")
+    return notes
+
+
+def _next_change(scene: Scene, key: str) -> View | None:
+    """The next transition if no record comes: by the engine itself, on a copy."""
+    if scene.present.awaiting:
+        return None
+    ahead = _copy(scene.present)
+    for _ in range(FIRINGS_MAX):
+        due_ms = ahead.due_ms
+        if due_ms is None:
+            return None
+        for change in fire(ahead, scene.catalogue, due_ms) or []:
+            if isinstance(change, Transition) and change.key == key:
+                does: Literal["enter", "exit"] = "enter" if change.number & 1 else "exit"
+                return {"at": moment(change.at_ms), "does": does}
+    return None
+
+
+def scene_parts(view: View) -> list[str | Group]:
+    """The explanation for people."""
+    head = Group(*[Text(line) for line in (f"{view['profile_id']}, at {view['at']}", *view["notes"])])
+    return [head, *[_audience_part(one) for one in view["audiences"]]]
+
+
+def _audience_part(view: View) -> Group:
+    counted = f"transition {view['transition']}, revision {view['revision']}"
+    since = "" if view["since"] is None else f" since {view['since']}"
+    head = f"{view['audience']}: {'a member' if view['member'] else 'not a member'}{since}; {counted}"
+    change = view["by_itself"]
+    ahead = "stays so if nothing comes" if change is None else f"{change['does']}s at {change['at']} if nothing comes"
+    lines = [Text(printable(head), style="bold"), Text(ahead), *[Text(note) for note in view["notes"]]]
+    return Group(*lines, *([] if view["explanation"] is None else [explanation_tree(view["explanation"])]))
