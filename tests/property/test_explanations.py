@@ -126,7 +126,8 @@ def assert_engine_says_so(scene: Scene, key: str) -> None:
         assert_coherent(part)
     if explained.part.changes_ms != NEVER:
         changed, _ = computation.condition.evaluate(Later(scene.present, explained.part.changes_ms))
-        assert changed is not explained.part.value
+        unchanged, _ = computation.condition.evaluate(Later(scene.present, explained.part.changes_ms - 1))
+        assert changed is not explained.part.value is unchanged
 
 
 def next_changes(worker: VirtualWorker, now_ms: int) -> dict[str, tuple[int, str]]:

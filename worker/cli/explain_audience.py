@@ -22,7 +22,7 @@ from worker.engine.judge import fire, renew
 from worker.errors import InputError
 from worker.profiles.codec import decode, encode
 from worker.profiles.ids import profile_text
-from worker.profiles.state import ELIGIBLE_TYPES, ProfileState
+from worker.profiles.state import ELIGIBLE_TYPES, NO_RECORD, ProfileState
 
 FIRINGS_MAX = 1_000
 """Timers that are fired, on a copy, to find when a membership changes by itself. Fewer: it stays unknown for profiles
@@ -48,7 +48,9 @@ def scene_of(dossier: Dossier, catalogue: Catalogue, at_ms: int) -> Scene:
     """
     stored, notes = dossier.state, []
     present = _copy(stored)
-    if present.awaiting:
+    if stored.applied == NO_RECORD:
+        notes.append("no event of the profile has been counted yet")
+    elif present.awaiting:
         children = ", ".join(profile_text(child) for child, _ in sorted(present.awaiting))
         notes.append(f"nothing is evaluated until the history of {children} has come")
     else:
@@ -62,7 +64,7 @@ def scene_of(dossier: Dossier, catalogue: Catalogue, at_ms: int) -> Scene:
 
 
 def _copy(state: ProfileState) -> ProfileState:
-    return decode(encode(state))
+    return ProfileState() if state.applied == NO_RECORD else decode(encode(state))
 
 
 def audience_keys(scene: Scene) -> list[str]:
@@ -121,10 +123,11 @@ def _explained(scene: Scene, key: str) -> Explained:
 
 def _notes(scene: Scene, explained: Explained, *, member: bool) -> list[str]:
     notes = []
-    if not explained.eligible:
+    if not explained.eligible and scene.stored.applied != NO_RECORD:
         kinds = sorted(ELIGIBLE_TYPES | ({"anonymous_id"} if explained.definition.include_anonymous else set()))
         notes.append(f"the profile cannot be a member: it has none of {', '.join(kinds)}")
-    if not scene.present.awaiting and explained.is_wanted != member:
+    judged = not scene.present.awaiting and scene.stored.applied != NO_RECORD
+    if judged and explained.is_wanted != member:
         notes.append(f"the worker has yet to tell that the profile {'enters' if explained.is_wanted else 'exits'}")
     return notes
 
