@@ -222,6 +222,9 @@ def test_a_funnel_is_explained_event_by_event(explain: Explain) -> None:
     bought, open_cart = (event["explanation"]["parts"][0] for event in side["events"])
     assert (bought["value"], open_cart["value"]) == (True, None)
     assert open_cart["changes_at"] == "2025-01-06T10:01:00.000Z"
+    assert open_cart["would_change"] == [
+        "1 more event('Order Completed').where(property('sku') = 'b') before 2025-01-06T10:01:00.000Z"
+    ]
     (order,) = open_cart["sides"][0]["events"]
     assert (order["at"], order["counts"]) == ("2025-01-05T10:02:00.000Z", False)
     assert [one["value"] for one in order["explanation"]["sides"]] == ["a", "b"]

@@ -140,7 +140,7 @@ def _next_change(scene: Scene, key: str) -> View | None:
     for _ in range(FIRINGS_MAX):
         due_ms = ahead.due_ms
         if due_ms is None:
-            return None
+            break
         for change in fire(ahead, scene.catalogue, due_ms) or []:
             if isinstance(change, Transition) and change.key == key:
                 does: Literal["enter", "exit"] = "enter" if change.number & 1 else "exit"

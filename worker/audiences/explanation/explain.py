@@ -25,6 +25,7 @@ from worker.audiences.conditions import (
 )
 from worker.audiences.definitions import Computation, Definition
 from worker.audiences.explanation.events import Rows, counted, rows_side, session_side, total_side
+from worker.audiences.explanation.known import with_values
 from worker.audiences.explanation.moments import changes_at
 from worker.audiences.explanation.parts import Explained, Part, Person, Side
 from worker.audiences.explanation.remedies import remedies
@@ -33,7 +34,7 @@ from worker.audiences.language import tree
 from worker.audiences.language.parser import parse
 from worker.audiences.language.render import render
 from worker.audiences.populations import Population
-from worker.audiences.rows import Row
+from worker.audiences.rows import FIRST, Row
 from worker.audiences.scalars import CountValue, Field, RowsValue, Scalar, SessionValue, TotalValue
 from worker.audiences.selections import split
 from worker.audiences.windows import Rolling
@@ -59,6 +60,14 @@ class _Place(NamedTuple):
 
     def inside(self, node: tree.Reduce, row: Row) -> "_Place":
         return _Place(self.compiler, self.compiler.inside(node, self.scope), (*(self.around or ({},)), row))
+
+    def known(self, node: tree.Compare) -> tree.Compare:
+        """A comparison with the values of the event around in the place of their names."""
+        if self.scope is None or not isinstance(node.left, tree.Reduce) or node.left.events.where is None:
+            return node
+        values = dict(zip(self.scope.fields, self.around[-1][FIRST:], strict=False))
+        where = with_values(node.left.events.where, values)
+        return replace(node, left=replace(node.left, events=replace(node.left.events, where=where)))
 
     def fresh(self) -> Around:
         """The events around, and no memory: what is remembered there belongs to conditions of another moment."""
@@ -109,7 +118,7 @@ class _Explainer:
                 return made("not", parts=(self._part(node.item, place),))
             case tree.Compare():
                 sides = tuple(replace(one, wanted=_wanted(node)) for one in self._sides(node, compiled, place))
-                hints = remedies(node, compiled, self._person, place.fresh())
+                hints = remedies(place.known(node), compiled, self._person, place.fresh())
                 return made("comparison", sides=sides, remedies=hints)
         raise TypeError(node)  # the compiler refuses ANY and ALL
 
