@@ -4,12 +4,13 @@ Source: docs/explain.md, "Which audiences, and who is in them?".
 """
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing
 from typing import Annotated
 
 import msgspec
 import typer
+from rich.console import Group
 
 from worker.cli.connect import open_store
 from worker.cli.everybody import every_state
@@ -44,8 +45,14 @@ def _command(
         for view in views:
             typer.echo(_encode(view).decode())
         return
-    columns = {"key": "key", "name": "name", "members": "members", "revision": "revision"}
-    show(listing("audiences", views, columns if quick else {**columns, "last_change": "last change"}))
+    show(audiences_listing(views))
+
+
+def audiences_listing(views: Sequence[View]) -> Group:
+    """The same for people."""
+    columns = {"key": "key", "name": "name", "members": "members", "revision": "revision", "last_change": "last change"}
+    known = {column for view in views for column in view}
+    return listing("audiences", views, {key: name for key, name in columns.items() if key in known})
 
 
 def audience_views(store: Store, control: Control, *, quick: bool) -> list[View]:

@@ -41,7 +41,7 @@ def _command(
     with closing(open_store(settings)) as store:
         check_audience(store, read_in_force(store, caps_of(settings)), key)
         for view in islice(member_views(store, key), limit):
-            sys.stdout.write((_encode(view).decode() if as_json else _line(view)) + "\n")
+            sys.stdout.write((_encode(view).decode() if as_json else member_line(view)) + "\n")
     sys.stdout.flush()
 
 
@@ -73,6 +73,7 @@ def member_views(store: Store, key: str) -> Iterator[View]:
             }
 
 
-def _line(view: View) -> str:
+def member_line(view: View) -> str:
+    """The same for people."""
     identifiers = " ".join(printable(f"{one['type']}:{one['value']}") for one in view["identifiers"])
     return f"{view['profile_id']}  {view['since']}  {view['transition']}  {identifiers}"
