@@ -9,6 +9,9 @@ from pathlib import Path
 import pytest
 
 from tests.acceptance.moments import ms
+from worker.audiences.compile import Keys
+from worker.audiences.doubts import doubts
+from worker.audiences.language.parser import parse
 from worker.cli.assembly import Options
 from worker.cli.audiences import audience_views, audiences_listing
 from worker.cli.definition_files import documents_of
@@ -23,6 +26,7 @@ ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 SIMULATE = (ROOT / "docs/simulate.md").read_text(encoding="utf-8")
 IDENTITY = (ROOT / "docs/identity.md").read_text(encoding="utf-8")
+LANGUAGE = (ROOT / "docs/query-language.md").read_text(encoding="utf-8")
 EXPLAIN = (ROOT / "docs/explain.md").read_text(encoding="utf-8")
 BLOCK = r"<!-- %s -->\n```\w*\n(.*?)```"
 
@@ -73,16 +77,28 @@ def test_the_shell_test_of_simulate_passes_and_can_fail(folder: Path) -> None:
     assert finished.returncode != 0
 
 
-def test_the_pytest_test_of_simulate_passes(folder: Path) -> None:
+def test_the_pytest_tests_of_simulate_pass_and_can_fail(folder: Path) -> None:
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "test_audiences.py"]
     finished = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
-    assert "1 passed" in finished.stdout, finished.stdout
+    assert "3 passed" in finished.stdout, finished.stdout
+
+    definitions = folder / "audiences.yaml"
+    definitions.write_text(definitions.read_text(encoding="utf-8").replace(">= 2", ">= 1"), encoding="utf-8")
+    finished = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+    assert "2 failed, 1 passed" in finished.stdout, finished.stdout
 
 
 @pytest.mark.parametrize(("script", "output"), re.findall(SHOWN, IDENTITY, re.DOTALL), ids=["why", "what if"])
 def test_the_commands_of_identity_print_what_it_shows(folder: Path, script: str, output: str) -> None:
     """But for spaces at the ends of lines."""
     assert [line.rstrip() for line in run(script).splitlines()] == output.splitlines()
+
+
+def test_what_the_page_on_the_language_calls_impossible_is_a_fault() -> None:
+    found = LANGUAGE[LANGUAGE.index("## What lint finds") :]
+    (queries,) = re.findall(r"```sql\n(.*?)```", found, re.DOTALL)
+
+    assert [len(doubts(parse(query), Keys())) for query in queries.splitlines()] == [1, 1, 1, 1]
 
 
 @pytest.mark.parametrize(("script", "output"), re.findall(SHOWN, EXPLAIN, re.DOTALL), ids=["why", "funnel"])
