@@ -333,6 +333,7 @@ def test_a_mistake_is_one_line(finished: Explain, arguments: tuple[str, ...], co
         ((), "--profile TYPE:VALUE is missing"),
         (("--profile", "user_id:u1", "--events", "-"), "--events needs -d"),
         (("--profile", "user_id:u1", "--until", "2025-01-01"), "--until needs --events"),
+        (("--profile", "user_id:u1", "--audience", "a", "--identity"), "give one of them"),
     ],
 )
 def test_a_wrong_usage_is_one_line(run: Run, arguments: tuple[str, ...], words: str) -> None:

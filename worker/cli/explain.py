@@ -85,6 +85,8 @@ def _command(
     """
     subject = None if profile is None else read_subject(profile)
     documents = None if definitions is None else documents_of(read_files(definitions))
+    if audience and (identity or dry_run_rules is not None):
+        raise UsageError("explain: --audience explains a membership, --identity who somebody is: give one of them")
     wanted = _Wanted(audience or (), identity=identity or dry_run_rules is not None, until_ms=_until(until, events))
     if dry_run_rules is not None:
         recording = _recording(events, documents, "--dry-run-rules needs --events and -d")

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from rich.console import Group
 from rich.text import Text
@@ -39,6 +39,13 @@ class Scene:
     present: ProfileState
     at_ms: int
     notes: tuple[str, ...] = ()
+
+
+class _Ahead(NamedTuple):
+    """``change``: the next transition if no record comes. ``known_ms``: up to when that is known, None for ever."""
+
+    change: View | None = None
+    known_ms: int | None = None
 
 
 def scene_of(dossier: Dossier, catalogue: Catalogue, at_ms: int) -> Scene:
@@ -93,7 +100,7 @@ def scene_view(scene: Scene, keys: Sequence[str]) -> View:
 
 def _audience_view(scene: Scene, key: str) -> View:
     explained = _explained(scene, key)
-    stored, change = scene.stored.memberships.get(key), _next_change(scene, key)
+    stored, ahead = scene.stored.memberships.get(key), _ahead(scene, key)
     member = scene.stored.member(key)
     view: View = {
         "audience": key,
@@ -104,8 +111,8 @@ def _audience_view(scene: Scene, key: str) -> View:
         "value": None if explained.part is None else explained.part.value,
         "eligible": explained.eligible,
         "next_due": never_or(scene.present.dues.get(key, NEVER)),
-        "by_itself": change,
-        "notes": _notes(scene, explained, member=member),
+        "by_itself": ahead.change,
+        "notes": [*_notes(scene, explained, member=member), *_horizon(ahead)],
         "explanation": None if explained.part is None else part_view(explained.part),
     }
     return view
@@ -132,20 +139,34 @@ def _notes(scene: Scene, explained: Explained, *, member: bool) -> list[str]:
     return notes
 
 
-def _next_change(scene: Scene, key: str) -> View | None:
-    """The next transition if no record comes: by the engine itself, on a copy."""
+def _concerned(catalogue: Catalogue, key: str) -> set[str]:
+    """What an audience depends on, by way of others too, and itself."""
+    found = {key}
+    for one in reversed(catalogue.computations):  # dependencies come before what depends on them
+        if any(catalogue.computations[number].key in found for number in catalogue.dependants[one.number]):
+            found.add(one.key)
+    return found
+
+
+def _ahead(scene: Scene, key: str) -> _Ahead:
+    """By the engine itself, on a copy."""
     if scene.present.awaiting:
-        return None
-    ahead = _copy(scene.present)
+        return _Ahead()
+    ahead, concerned = _copy(scene.present), _concerned(scene.catalogue, key)
+    ahead.dues = {one: due_ms for one, due_ms in ahead.dues.items() if one in concerned}
     for _ in range(FIRINGS_MAX):
         due_ms = ahead.due_ms
         if due_ms is None:
-            break
+            return _Ahead()
         for change in fire(ahead, scene.catalogue, due_ms) or []:
             if isinstance(change, Transition) and change.key == key:
                 does: Literal["enter", "exit"] = "enter" if change.number & 1 else "exit"
-                return {"at": moment(change.at_ms), "does": does}
-    return None
+                return _Ahead({"at": moment(change.at_ms), "does": does})
+    return _Ahead(known_ms=ahead.time_ms)
+
+
+def _horizon(ahead: _Ahead) -> list[str]:
+    return [] if ahead.known_ms is None else [f"what comes after {moment(ahead.known_ms)} has not been looked at"]
 
 
 def scene_parts(view: View) -> list[str | Group]:
