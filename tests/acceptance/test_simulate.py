@@ -104,6 +104,26 @@ def test_a_timer_due_exactly_at_a_line_that_means_nothing_shows_once(simulate: S
     ]
 
 
+@pytest.mark.parametrize(
+    "between",
+    [
+        pytest.param(x("2025-01-01T01:00:00Z", "u2"), id="of-somebody-else"),
+        pytest.param(x("2025-01-01T01:00:00Z", "u1", message_id="m1"), id="a-duplicate"),
+        pytest.param(line("2025-01-01T01:00:00Z", "nothing"), id="refused"),
+    ],
+)
+def test_a_timer_due_exactly_at_a_line_waits_for_it_behind_others_of_that_time(
+    simulate: Simulate, between: Line
+) -> None:
+    """Lines of one time: what is due then is covered by the profile's own, wherever that stands."""
+    lines = [x(T0, "u1", message_id="m1"), between, x("2025-01-01T01:00:00Z", "u1")]
+
+    assert [change for change in seen(simulate(LATELY, lines, LATER)) if "u1" in change] == [
+        "ENTER lately [u1] @2025-01-01T00:00:00Z",
+        "EXIT lately [u1] @2025-01-01T02:00:00Z",
+    ]
+
+
 def test_a_timer_due_exactly_at_somebody_else_s_line_still_fires(simulate: Simulate) -> None:
     lines = [x("2025-01-01T00:00:00Z"), x("2025-01-01T01:00:00Z", "u2")]
 

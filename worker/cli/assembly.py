@@ -18,7 +18,7 @@ from worker.engine.directory import Directory
 from worker.engine.fold import Folder
 from worker.engine.loop import Limits, Loop
 from worker.engine.merges import Notes
-from worker.engine.progress import Hold, Progress
+from worker.engine.progress import Gate, Hold, Progress
 from worker.engine.roles import Folding, Routing
 from worker.engine.route import Router
 from worker.engine.sweep import History, Sweep
@@ -34,7 +34,7 @@ class Connections:
     ``mailbox_partitions``: of ``resolved-events``; ``event_partitions``: every partition of the event topics,
     owned by this replica or not; ``draw_profile``: 16 fresh random bytes; ``draw_owner``: as many,
     for names that nobody sees; ``avro``: reads framed values, by default
-    refuses them; ``avro_outputs`` None: values are written as JSON.
+    refuses them; ``avro_outputs`` None: values are written as JSON; ``gate`` None: timers are held while inputs lag.
     """
 
     producer: Producer
@@ -49,6 +49,7 @@ class Connections:
     history: History | None = None
     avro: AvroDecoder = field(default_factory=AvroDecoder)
     avro_outputs: AvroOutputs | None = None
+    gate: Gate | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -140,7 +141,8 @@ def _folding(connections: Connections, options: Options) -> Folding | None:
         ),
         notes=notes,
         timers=Timers(store, partitions=partitions, ticks_max=options.ticks_max),
-        hold=Hold(
+        hold=connections.gate
+        or Hold(
             store,
             connections.event_partitions,
             hold_max_ms=options.hold_max_ms,

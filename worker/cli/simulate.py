@@ -76,8 +76,7 @@ def play(
         yield from worker.take(line)
     if not started:
         worker.begin(until_ms or 0, documents)
-    if until_ms is not None:
-        yield from worker.run_to(until_ms)
+    yield from worker.run_to(worker.now_ms if until_ms is None else until_ms)
 
 
 def _read(lines: Iterable[str]) -> Iterator[Line]:

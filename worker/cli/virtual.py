@@ -39,6 +39,18 @@ OUTPUT_TOPICS = ("resolved-events", "dead-letters", "audience-changes", "trait-c
 Output = dict[str, Any]
 
 
+class _Gate:
+    """Lets go what is due by a time that is set: at the time of a line, only what was due before it."""
+
+    overdue = False
+
+    def __init__(self) -> None:
+        self.until_ms = 0
+
+    def until(self, now_ms: int) -> int:
+        return min(self.until_ms, now_ms)
+
+
 class VirtualWorker:
     """One replica with both roles. Call ``begin`` once, then ``run_to`` and ``take`` in order of time."""
 
@@ -47,6 +59,7 @@ class VirtualWorker:
         self._options = options
         self._prefix = options.topic_prefix
         self._clock = VirtualClock()
+        self._gate = _Gate()
         self._kafka = MemoryKafka(self._clock)
         self._store = MemoryStore(self._clock, dedup_window_ms=options.dedup_window_ms)
         for topic in TOPICS:
@@ -66,6 +79,7 @@ class VirtualWorker:
                 draw_profile=lambda: random.randbytes(16),
                 history=self._history,
                 avro=avro or AvroDecoder(),
+                gate=self._gate,
             ),
             self._immediate(options),
         )
@@ -82,7 +96,6 @@ class VirtualWorker:
             scan_interval_ms=0,
             progress_interval_ms=0,
             definitions_interval_ms=0,
-            hold_max_ms=1 << 62,  # the clock jumps; nobody is silent meanwhile
         )
 
     @property
@@ -115,11 +128,16 @@ class VirtualWorker:
         """Fire every timer due up to a time, inclusive, each at its exact due time and in order."""
         while (due := self._next_due()) is not None and due <= until_ms:
             self._clock.advance_to(due)
+            self._gate.until_ms = due
             yield from self._settle()
 
     def take(self, line: Line) -> Iterator[Output]:
-        """Receive one record and do everything that follows from it at its time."""
+        """Receive one record and do everything that follows from it at its time.
+
+        What is due at this very time waits for ``run_to``: the next line may be of the same time, and cover it.
+        """
         self._clock.advance_to(line.at_ms)
+        self._gate.until_ms = line.at_ms - 1
         self._append(line.topic, line.key, line.value, line.headers)
         yield from self._settle()
 
@@ -140,9 +158,8 @@ class VirtualWorker:
 
     def _settle(self) -> list[Output]:
         """Turn the loop until nothing is left to do; what readers have got of it."""
-        idle = 0
-        while idle < 2:  # an idle turn publishes how far the inputs are, the next one fires what that lets go
-            idle = idle + 1 if self._loop.turn(0.0) is None else 0
+        while self._loop.turn(0.0) is not None:
+            pass
         return [output for topic in OUTPUT_TOPICS for output in self._drain(topic)]
 
     def _drain(self, topic: str) -> Iterator[Output]:

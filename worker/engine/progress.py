@@ -8,6 +8,7 @@ Source: docs/decisions.md, "Exits by time".
 """
 
 from collections.abc import Iterable, Mapping
+from typing import Protocol
 
 from worker.ports import Partition, Source, Store
 
@@ -64,6 +65,17 @@ def _name(partition: Partition) -> str:
     return f"{partition.topic}:{partition.partition}"
 
 
+class Gate(Protocol):
+    """Says which timers may fire."""
+
+    @property
+    def overdue(self) -> bool:
+        """Whether the last answer passed an input that has been silent for too long."""
+
+    def until(self, now_ms: int) -> int:
+        """Timers due until this time, inclusive, may fire."""
+
+
 class Hold:
     """The scan's part: the smallest progress of all input partitions."""
 
@@ -72,16 +84,19 @@ class Hold:
         self._expected = [_name(partition) for partition in partitions]
         self._hold_max_ms = hold_max_ms
         self._started_ms = started_ms
-        self.overdue = False
+        self._overdue = False
+
+    @property
+    def overdue(self) -> bool:
+        return self._overdue
 
     def until(self, now_ms: int) -> int:
-        """Timers due until this time may fire; ``overdue`` tells afterwards whether a silent input was passed."""
         told = self._store.read_progress().get()
-        reached, self.overdue = now_ms, False
+        reached, self._overdue = now_ms, False
         for name in self._expected:
             progress_ms, said_ms = told.get(name, (0, self._started_ms))
             if now_ms - said_ms > self._hold_max_ms:
-                self.overdue = True
+                self._overdue = True
             else:
                 reached = min(reached, progress_ms)
         return reached

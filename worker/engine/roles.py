@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from worker.engine.fold import Folder
 from worker.engine.mail import Mail
 from worker.engine.merges import Notes
-from worker.engine.progress import Hold, Progress
+from worker.engine.progress import Gate, Progress
 from worker.engine.route import Router
 from worker.engine.sweep import Sweep
 from worker.engine.timers import Timers
@@ -39,7 +39,7 @@ class Folding:
     folder: Folder
     timers: Timers
     notes: Notes
-    hold: Hold
+    hold: Gate
     sweep: Sweep
     read_mail: Callable[[Record], Mail]
     partitions: int
