@@ -12,7 +12,7 @@ from worker.cli.audiences import audience_views
 from worker.cli.definition_files import documents_of
 from worker.cli.dossier import Dossier, find
 from worker.cli.everybody import LOADED_AT_ONCE, every_state
-from worker.cli.explain_audience import scene_of, scene_parts, scene_view
+from worker.cli.explain_audience import NOT_SWEPT, PROPOSED, scene_of, scene_parts, scene_view
 from worker.cli.in_force import read_in_force
 from worker.cli.members import check_audience, member_views
 from worker.cli.simulate import play
@@ -147,7 +147,7 @@ def test_what_is_due_by_now_is_on_its_way() -> None:
     (view,) = scene_view(scene, ["recent"])["audiences"]
 
     assert (view["member"], view["value"], view["by_itself"]) == (True, False, None)
-    assert view["notes"] == ["the worker has yet to tell that the profile exits"]
+    assert view["notes"] == ["the worker has yet to tell that it exits"]
 
 
 def test_other_definitions_than_those_in_force() -> None:
@@ -160,14 +160,30 @@ audiences:
   - {key: nobody, query: "event('Page Viewed').count() < 100"}
   - {key: new, query: "trait('recent') = true"}
 """
-    scene = scene_of(dossier(worker, "u1"), control.beside(documents_of({"d": proposed})), worker.now_ms)
+    catalogue = control.beside(documents_of({"d": proposed}))
+    scene = scene_of(dossier(worker, "u1"), catalogue, worker.now_ms, proposed=True)
 
     view = scene_view(scene, ["new", "nobody", "recent"])
 
-    assert view["notes"] == ["the profile has not been evaluated under these definitions yet"]
+    assert view["notes"] == [PROPOSED]
+    assert [one["notes"] for one in view["audiences"]] == [["the profile would enter"], ["the profile would enter"], []]
     found = {one["audience"]: (one["member"], one["value"], one["revision"]) for one in view["audiences"]}
     assert found == {"new": (False, True, 1), "nobody": (False, True, 2), "recent": (True, True, 1)}
     assert read_in_force(worker.store, DEFAULT_CAPS).catalogue.version == control.catalogue.version
+
+
+def test_definitions_that_say_nothing_new_are_those_in_force() -> None:
+    control = read_in_force(played(*LINES[:1]).store, DEFAULT_CAPS)
+
+    assert control.beside(documents_of({"d": DEFINITIONS})) is control.catalogue
+
+
+def test_a_profile_that_newer_definitions_have_not_reached_is_told() -> None:
+    worker = played(LINES[0])
+    found = dossier(worker, "u1")
+    found.state.version = 0
+
+    assert scene_of(found, read_in_force(worker.store, DEFAULT_CAPS).catalogue, worker.now_ms).notes == (NOT_SWEPT,)
 
 
 def test_definitions_that_cannot_be_beside_those_in_force_are_a_fault() -> None:

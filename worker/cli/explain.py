@@ -149,7 +149,7 @@ def _live(documents: list[Document] | None, subject: Subject, wanted: _Wanted) -
             return _Page(identity_view(found, rules, at_ms=now_ms, violations=None), identity_parts)
         control = read_in_force(store, caps)
         catalogue = control.catalogue if documents is None else control.beside(documents)
-    return _audiences(scene_of(found, catalogue, now_ms), wanted)
+    return _audiences(scene_of(found, catalogue, now_ms, proposed=catalogue is not control.catalogue), wanted)
 
 
 def _in_replay(recording: _Recording, subject: Subject, wanted: _Wanted) -> _Page:

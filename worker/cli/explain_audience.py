@@ -29,15 +29,23 @@ FIRINGS_MAX = 1_000
 in which much else is due before; more: a profile takes seconds to explain."""
 
 
+NOT_SWEPT = "the profile has not been evaluated under the newest definitions yet"
+PROPOSED = "these are not the definitions in force: conditions on events that nobody has counted begin with nothing"
+
+
 @dataclass(frozen=True, slots=True)
 class Scene:
-    """A profile at a time, under definitions. ``stored``: as workers left it; ``present``: what it is by now."""
+    """A profile at a time, under definitions. ``stored``: as workers left it; ``present``: what it is by now.
+
+    ``proposed``: the definitions are not those in force, so that nobody is going to tell of it.
+    """
 
     profile: bytes
     catalogue: Catalogue
     stored: ProfileState
     present: ProfileState
     at_ms: int
+    proposed: bool
     notes: tuple[str, ...] = ()
 
 
@@ -48,7 +56,7 @@ class _Ahead(NamedTuple):
     known_ms: int | None = None
 
 
-def scene_of(dossier: Dossier, catalogue: Catalogue, at_ms: int) -> Scene:
+def scene_of(dossier: Dossier, catalogue: Catalogue, at_ms: int, *, proposed: bool = False) -> Scene:
     """The profile at a time, which is not before its last evaluation: what was due by then has happened.
 
     Nothing is written: a worker will come to the same, if no record comes before it does.
@@ -65,9 +73,9 @@ def scene_of(dossier: Dossier, catalogue: Catalogue, at_ms: int) -> Scene:
         present.time_ms = max(present.time_ms, at_ms)
         if present.version != catalogue.version:
             renew(present, catalogue)
-            notes.append("the profile has not been evaluated under these definitions yet")
+            notes.append(PROPOSED if proposed else NOT_SWEPT)
     present.time_ms = max(present.time_ms, at_ms)
-    return Scene(dossier.profile, catalogue, stored, present, present.time_ms, tuple(notes))
+    return Scene(dossier.profile, catalogue, stored, present, present.time_ms, proposed, tuple(notes))
 
 
 def _copy(state: ProfileState) -> ProfileState:
@@ -135,7 +143,8 @@ def _notes(scene: Scene, explained: Explained, *, member: bool) -> list[str]:
         notes.append(f"the profile cannot be a member: it has none of {', '.join(kinds)}")
     judged = not scene.present.awaiting and scene.stored.applied != NO_RECORD
     if judged and explained.is_wanted != member:
-        notes.append(f"the worker has yet to tell that the profile {'enters' if explained.is_wanted else 'exits'}")
+        does = "enter" if explained.is_wanted else "exit"
+        notes.append(f"the profile would {does}" if scene.proposed else f"the worker has yet to tell that it {does}s")
     return notes
 
 

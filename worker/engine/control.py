@@ -209,6 +209,8 @@ class Control:
     def beside(self, documents: Sequence[tuple[str, bytes]]) -> Catalogue:
         """What would be in force with some documents in the place of those that are; nobody is told of it.
 
+        The present catalogue when they say nothing new.
+
         Raises:
             InputError: one of them cannot be.
         """
@@ -218,6 +220,8 @@ class Control:
             if fault:
                 raise InputError(f"{key}: {fault}")
             entries[key] = _followed(entries.get(key), document, offset=self._book.judged)
+        if entries == self._book.entries:
+            return self.catalogue
         return build(self._definitions(entries).values(), version=self._book.version + 1)
 
     def _apply(self, record: Record, entries: dict[str, Entry]) -> Refusal | None:
