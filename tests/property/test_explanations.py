@@ -82,6 +82,10 @@ def assert_coherent(part: Part) -> None:
             assert part.value is (None if values[0] is None else not values[0])
         case "comparison" if part.sides[0].wanted is not None and not part.sides[0].undecided:
             assert part.value is (part.sides[0].value >= part.sides[0].wanted)
+    for event in (event for side in part.sides for event in side.events if event.part is not None):
+        assert event.part is not None
+        passes = event.part.value
+        assert event.counts is passes or event.counts is False  # outside of the window, or of the session
     assert part.changes_ms >= part.due_ms
 
 

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 from rich.console import Console
 
-from tests.acceptance.lines import Line, as_text, identify, page, passthrough
+from tests.acceptance.lines import Line, as_text, definition, identify, page, passthrough
 from worker.adapters.memory_store import MemoryStore
 from worker.cli.assembly import Options
 from worker.cli.audiences import audience_views
@@ -170,6 +170,19 @@ audiences:
     found = {one["audience"]: (one["member"], one["value"], one["revision"]) for one in view["audiences"]}
     assert found == {"new": (False, True, 1), "nobody": (False, True, 2), "recent": (True, True, 1)}
     assert read_in_force(worker.store, DEFAULT_CAPS).catalogue.version == control.catalogue.version
+
+
+def test_a_definition_with_a_beginning_of_its_own_is_explained_by_its_own_counts() -> None:
+    """It has seen less than another one with the same condition."""
+    query = "event('Page Viewed').count() >= 1"
+    late = definition("2025-01-01T12:00:00Z", "late", {"query": query, "history": False})
+    early = definition("2025-01-01T12:00:00Z", "early", {"query": query})
+    worker = played(LINES[0], late, early, page("2025-01-01T13:00:00Z", user="u1"))
+
+    scene = scene_of(dossier(worker, "u1"), read_in_force(worker.store, DEFAULT_CAPS).catalogue, worker.now_ms)
+
+    counts = [one["explanation"]["sides"][0]["value"] for one in scene_view(scene, ["early", "late"])["audiences"]]
+    assert counts == [2, 1]
 
 
 def test_definitions_that_say_nothing_new_are_those_in_force() -> None:
