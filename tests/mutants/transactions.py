@@ -174,9 +174,8 @@ REAL: tuple[Mutant, ...] = (
             Edit(SOURCE, "self._consumer.consumer_group_metadata(), changed)", "self._consumer, changed)"),
             Edit(
                 PRODUCER,
-                "client.send_offsets_to_transaction(places, metadata, self._timeout_s)",
-                "client.send_offsets_to_transaction(\n"
-                "                places, metadata.consumer_group_metadata(), self._timeout_s\n            )",
+                "client.send_offsets_to_transaction, places, metadata, self._timeout_s",
+                "client.send_offsets_to_transaction, places, metadata.consumer_group_metadata(), self._timeout_s",
             ),
         ),
         (OF_PRODUCER,),
