@@ -252,6 +252,27 @@ def test_events_from_a_file(run: Run, definitions_file: WriteDefinitions, tmp_pa
     assert from_file.stdout == from_stdin.stdout
 
 
+def test_events_from_standard_input_when_no_file_is_named(run: Run, definitions_file: WriteDefinitions) -> None:
+    command = ["simulate", "-d", definitions_file(LATELY), "--until", LATER]
+
+    unnamed = run(*command, stdin=as_text([x(T0)]))
+
+    assert unnamed.stdout
+    assert unnamed.stdout == run(*command, "-", stdin=as_text([x(T0)])).stdout
+
+
+def test_a_topic_that_is_no_output_is_a_slip(run: Run, definitions_file: WriteDefinitions) -> None:
+    """Nothing printed would look as if nothing had come out."""
+    command = ["simulate", "-d", definitions_file(LATELY), "--until", LATER, "--topic", "audience-change", "-"]
+
+    finished = run(*command, stdin=as_text([x(T0)]))
+
+    assert (finished.returncode, finished.stdout) == (2, b"")
+    (fault,) = finished.stderr.decode().splitlines()
+    assert "'audience-change' is no output topic" in fault
+    assert "audience-changes" in fault
+
+
 def test_definitions_in_yaml(simulate: Simulate) -> None:
     definitions = """
 audiences:

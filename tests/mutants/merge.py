@@ -160,6 +160,7 @@ MUTANTS: tuple[Mutant, ...] = (
         "worker/engine/loop.py",
         "            own += folding.notes.scan(owned, until_ms=until_ms, now_ms=now_ms)\n",
         "",
+        "tests/simulation/test_found.py",
     ),
     mutant(
         "judges-while-waiting",

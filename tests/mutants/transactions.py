@@ -108,6 +108,7 @@ MEMORY: tuple[Mutant, ...] = (
         "        group = self._broker.group(metadata.group)\n"
         "        metadata = metadata._replace(member=group.member(metadata.instance), generation=group.generation)\n"
         "        if metadata.member is None:\n",
+        "tests/conformance/test_kafka_zombies.py",
     ),
     mutant(
         "send-without-group-metadata",
