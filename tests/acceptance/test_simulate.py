@@ -78,6 +78,16 @@ def test_a_timer_due_exactly_at_a_line_is_covered_by_its_evaluation(simulate: Si
     assert seen(simulate(LATELY, lines, "2025-01-01T01:30:00Z")) == ["ENTER lately [u1] @2025-01-01T00:00:00Z"]
 
 
+def test_a_timer_due_exactly_at_a_line_waits_for_the_other_lines_of_that_moment(simulate: Simulate) -> None:
+    """A line of somebody else comes in between: nobody ever left for that."""
+    lines = [x("2025-01-01T00:00:00Z"), x("2025-01-01T01:00:00Z", "u2"), x("2025-01-01T01:00:00Z")]
+
+    assert seen(simulate(LATELY, lines, "2025-01-01T01:30:00Z")) == [
+        "ENTER lately [u1] @2025-01-01T00:00:00Z",
+        "ENTER lately [u2] @2025-01-01T01:00:00Z",
+    ]
+
+
 def test_a_timer_covered_by_a_line_that_changes_the_membership_too(simulate: Simulate) -> None:
     """Of an event that counts for nothing else, the evaluation still sees that the window has emptied."""
     definitions = audiences(lately="event('X').within(1 hour).count() >= 1", other="event('Y').count() >= 1")

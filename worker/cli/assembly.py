@@ -34,7 +34,8 @@ class Connections:
     ``mailbox_partitions``: of ``resolved-events``; ``event_partitions``: every partition of the event topics,
     owned by this replica or not; ``draw_profile``: 16 fresh random bytes; ``draw_owner``: as many,
     for names that nobody sees; ``avro``: reads framed values, by default
-    refuses them; ``avro_outputs`` None: values are written as JSON.
+    refuses them; ``avro_outputs`` None: values are written as JSON; ``fires_until``: the last due time that may
+    fire at a time of the clock, for who knows that more records of that time are to come.
     """
 
     producer: Producer
@@ -49,6 +50,7 @@ class Connections:
     history: History | None = None
     avro: AvroDecoder = field(default_factory=AvroDecoder)
     avro_outputs: AvroOutputs | None = None
+    fires_until: Callable[[int], int] = lambda now_ms: now_ms
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -145,6 +147,7 @@ def _folding(connections: Connections, options: Options) -> Folding | None:
             connections.event_partitions,
             hold_max_ms=options.hold_max_ms,
             started_ms=connections.clock.now_ms(),
+            fires_until=connections.fires_until,
         ),
         sweep=Sweep(store, partitions=partitions, records_max=options.ticks_max, history=connections.history),
         read_mail=catalog.read_mail,

@@ -51,6 +51,7 @@ class VirtualWorker:
         self._store = MemoryStore(self._clock, dedup_window_ms=options.dedup_window_ms)
         for topic in TOPICS:
             self._kafka.create_topic(self._prefix + topic.name, partitions=1, log_append_time=topic is RESOLVED_EVENTS)
+        self._fires_until_ms = 0
         self._read: dict[str, int] = dict.fromkeys(OUTPUT_TOPICS, 0)
         self._archive: defaultdict[bytes, list[Event]] = defaultdict(list)
         random = Random(0)  # noqa: S311 - not a secret: the same input must give the same ids
@@ -66,6 +67,7 @@ class VirtualWorker:
                 draw_profile=lambda: random.randbytes(16),
                 history=self._history,
                 avro=avro or AvroDecoder(),
+                fires_until=lambda _: self._fires_until_ms,
             ),
             self._immediate(options),
         )
@@ -115,11 +117,16 @@ class VirtualWorker:
         """Fire every timer due up to a time, inclusive, each at its exact due time and in order."""
         while (due := self._next_due()) is not None and due <= until_ms:
             self._clock.advance_to(due)
+            self._fires_until_ms = due
             yield from self._settle()
 
     def take(self, line: Line) -> Iterator[Output]:
-        """Receive one record and do everything that follows from it at its time."""
+        """Receive one record and do everything that follows from it at its time.
+
+        What is due exactly then waits: its own profile's record may be among the next ones.
+        """
         self._clock.advance_to(line.at_ms)
+        self._fires_until_ms = line.at_ms - 1
         self._append(line.topic, line.key, line.value, line.headers)
         yield from self._settle()
 
