@@ -26,7 +26,9 @@ DEFINED_SEGMENT, UNDEFINED_SEGMENT = "h", "s"
 
 People = tuple[int, ...]
 ALONE: st.SearchStrategy[People] = st.just((1,))
-SOMEBODY: st.SearchStrategy[People] = st.sampled_from([(1,), (1,), (2,), (2,), (2,), (3,), (1, 2), (2, 3), (3, 1), (3, 1, 2)])
+SOMEBODY: st.SearchStrategy[People] = st.sampled_from(
+    [(1,), (1,), (2,), (2,), (2,), (3,), (1, 2), (2, 3), (3, 1), (3, 1, 2)]
+)
 """Who a record is about, the sender first; of several it says that they are one."""
 
 

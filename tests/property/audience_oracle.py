@@ -107,7 +107,7 @@ class Course:
         without = state_at(self.definitions, self.log, now_ms=now_ms, before=self.before.traits)
         self.log.append(record)
         now = state_at(self.definitions, self.log, now_ms=now_ms, before=self.before.traits)
-        if now != self.before and without != self.before and not is_last:
+        if self.before not in (now, without) and not is_last:
             raise AmbiguousError
         self.reached_ms = now_ms
         if now == without:
