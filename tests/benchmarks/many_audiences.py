@@ -37,8 +37,8 @@ class Size(NamedTuple):
     sections: int
 
     @property
-    def touched(self) -> int:
-        """How many audiences an event concerns, filters aside."""
+    def of_a_section(self) -> int:
+        """How many audiences are about the section of an event; it concerns those of them that ask for its name."""
         return self.audiences // self.sections
 
 
