@@ -215,7 +215,9 @@ class Control:
         before = entries.get(change.key)
         if before is None or before.document != change.document:
             created = record.offset if before is None or before.document is None else before.created
-            revision = 1 if before is None else before.revision + 1
+            last = 0 if before is None else before.revision
+            # A deletion is no revision: a key used again goes on where it stopped.
+            revision = last if change.document is None else last + 1
             entries[change.key] = Entry(revision, created, change.document)
         return None
 
