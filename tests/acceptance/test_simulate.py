@@ -285,6 +285,15 @@ audiences:
     assert moves(simulate(definitions, [x(T0)], T0)) == ["ENTER lately"]
 
 
+def test_definitions_in_json_may_escape_any_character(simulate: Simulate) -> None:
+    """A trolley is two escapes in JSON, as most programs write it."""
+    event = "\N{LATIN SMALL LETTER E WITH ACUTE}\N{SHOPPING TROLLEY}"
+
+    outputs = simulate(audiences(trolley=f"event('{event}').count() >= 1"), [track(T0, event, user="u1")], T0)
+
+    assert moves(outputs) == ["ENTER trolley"]
+
+
 # --- What is wrong with the input ---------------------------------------------------------------------------
 
 GOOD = json.dumps(x("2025-01-01T00:00:01Z"))

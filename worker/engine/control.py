@@ -255,9 +255,13 @@ class Control:
 
 
 def _followed(before: Entry | None, document: bytes | None, *, offset: int) -> Entry:
-    """The entry of a document that comes after another one; the same when it says the same."""
+    """The entry of a document that comes after another one; the same when it says the same.
+
+    A deletion is no revision: a key used again goes on where it stopped.
+    """
     if before is None:
-        return Entry(1, offset, document)
-    if before.document == document:
+        before = Entry(0, offset, None)
+    elif before.document == document:
         return before
-    return Entry(before.revision + 1, offset if before.document is None else before.created, document)
+    created = offset if before.document is None else before.created
+    return Entry(before.revision + (document is not None), created, document)
