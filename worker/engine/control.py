@@ -259,9 +259,9 @@ def _followed(before: Entry | None, document: bytes | None, *, offset: int) -> E
 
     A deletion is no revision: a key used again goes on where it stopped.
     """
+    revisions = int(document is not None)
     if before is None:
-        before = Entry(0, offset, None)
-    elif before.document == document:
+        return Entry(revisions, offset, document)
+    if before.document == document:
         return before
-    created = offset if before.document is None else before.created
-    return Entry(before.revision + (document is not None), created, document)
+    return Entry(before.revision + revisions, offset if before.document is None else before.created, document)
