@@ -29,7 +29,7 @@ from worker.profiles.state import ProfileState
 from worker.slots import slot_of
 
 FACTS, BOOK = "facts.json", "sent.ndjson"
-SHOWN = 40
+SHOWN, NAMED = 40, 3
 STORE_TIMEOUT_S = 30.0
 
 CHECKS: tuple[checks.Check, ...] = (
@@ -155,9 +155,11 @@ def figures(seen: RealEvidence) -> dict[str, int]:
 
 
 def _named(seen: RealEvidence, faults: Iterable[str]) -> list[str]:
-    """Profiles that the faults name: those whose records are worth a look."""
+    """Profiles that the faults name, and those that were merged into them: whose records are worth a look."""
     text = " ".join(faults)
-    return [profile.hex() for profile in seen.states if profile.hex() in text][:5]
+    named = [profile for profile in seen.states if profile.hex() in text][:NAMED]
+    children = [child for child, _ in seen.merges if seen.canonical(child) in named]
+    return [profile.hex() for profile in [*named, *children]]
 
 
 def _of(seen: RealEvidence, profile: str) -> Iterator[str]:
