@@ -27,6 +27,7 @@ from pydantic.fields import FieldInfo
 
 from worker.errors import InputError
 from worker.logs import LogFormat, LogLevel
+from worker.redis_url import node_urls
 
 PREFIX = "AW_"
 KAFKA_PREFIX = "AW_KAFKA__"
@@ -83,7 +84,8 @@ class Settings(BaseModel):
     )
     redis_url: SecretStr = Field(
         SecretStr("redis://localhost:6379/0"),
-        description="`redis://`, `rediss://` (TLS) or `unix://`, with user and password if need be",
+        description="`redis://`, `rediss://` (TLS) or `unix://`, with user and password if need be. "
+        "Redis Cluster: `redis+cluster://host:port,host:port` (`rediss+cluster://`), some of its nodes",
     )
     redis_timeout_s: float = Field(
         5.0, ge=0.1, le=60, description="How long one answer may take before the connection counts as broken"
@@ -297,7 +299,13 @@ class Settings(BaseModel):
     @field_validator("redis_url")
     @classmethod
     def _redis_scheme(cls, value: SecretStr) -> SecretStr:
-        return _checked_url(value, schemes=("redis", "rediss", "unix"))
+        try:
+            urls = node_urls(value.get_secret_value())
+        except ValueError:
+            urls = [""]  # faults never quote it: it may hold a password
+        for url in urls:
+            _checked_url(SecretStr(url), schemes=("redis", "rediss", "unix", "redis+cluster", "rediss+cluster"))
+        return value
 
     @field_validator("schema_registry_url")
     @classmethod

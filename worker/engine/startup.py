@@ -13,8 +13,6 @@ from worker.slots import STATE_SLOTS
 MAILBOX_KEY = b"topics"
 DEDUP_KEY = b"dedup"
 
-SAFE_EVICTION = "noeviction"
-
 
 class TopicFacts(NamedTuple):
     """What the broker says of a topic. ``topic_id``: changes when a topic is deleted and made again."""
@@ -22,14 +20,6 @@ class TopicFacts(NamedTuple):
     partitions: int
     topic_id: str
     config: Mapping[str, str]
-
-
-def eviction_faults(policy: str) -> list[str]:
-    """Why a Redis with this ``maxmemory-policy`` cannot keep what the promises rest on."""
-    if policy == SAFE_EVICTION:
-        return []
-    fault = f"Redis evicts keys when it is full (maxmemory-policy {policy}): claims and states would vanish"
-    return [f"{fault} and events count twice; set maxmemory-policy {SAFE_EVICTION}"]
 
 
 def topic_faults(names: Mapping[str, str], facts: Mapping[str, TopicFacts]) -> list[str]:
