@@ -21,6 +21,7 @@ PHASES = (
     "fold",
     "encode",
     "commit",
+    "keep",
     "transaction",
 )
 """Parts of a batch's time; together they are all of it."""

@@ -291,6 +291,13 @@ class Store(Protocol):
         """
         ...
 
+    def keep(self) -> Reply[None]:
+        """Wait until all that was written over this client's connections survives what it is meant to survive.
+
+        ``get`` raises ``StoreUnavailableError`` when that is not known in time.
+        """
+        ...
+
     def sizes(self) -> Reply[dict[str, int]]:
         """Members by audience key, over all slots; audiences without any are left out."""
         ...

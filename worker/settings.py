@@ -95,6 +95,13 @@ class Settings(BaseModel):
         description="Against writes that Redis acknowledged and lost: `server` trusts it, `wait` waits "
         "for disk or replica before every transaction, `rebuild` replays the last minute at each assignment",
     )
+    redis_wait_replicas: int = Field(
+        0,
+        ge=0,
+        le=10,
+        description="With `wait`: replicas of each server that must have what a batch has written, so that one of them "
+        "can take over. 0: its own disk is enough. More: as long as one of them is missing, nothing goes on",
+    )
     schema_registry_url: SecretStr = Field(
         SecretStr(""), description="Confluent Schema Registry; empty: values are written as JSON"
     )
@@ -276,7 +283,14 @@ class Settings(BaseModel):
             raise ValueError(f"must be route, fold or both separated by a comma, not {value!r}")
         return tuple(role for role in get_args(Role) if role in named)
 
-    @field_validator("fanout", "redis_durability", "resync_on_new_identifier")
+    @field_validator("redis_durability")
+    @classmethod
+    def _no_rebuild_yet(cls, value: str) -> str:
+        if value == "rebuild":
+            raise ValueError("rebuild is not there yet in this version; wait promises more")
+        return value
+
+    @field_validator("fanout", "resync_on_new_identifier")
     @classmethod
     def _there_already(cls, value: object, info: ValidationInfo) -> object:
         """What is agreed and not built yet is refused: a promise that is silently not kept is worse than none."""
@@ -314,6 +328,8 @@ class Settings(BaseModel):
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
+        if self.redis_wait_replicas and self.redis_durability != "wait":
+            raise ValueError("AW_REDIS_WAIT_REPLICAS has a meaning with AW_REDIS_DURABILITY=wait only")
         if self.exit_hold_max_s and self.exit_hold_max_s * 1_000 < self.progress_interval_ms:
             raise ValueError("AW_EXIT_HOLD_MAX_S must be 0 or at least AW_PROGRESS_INTERVAL_MS")
         return self

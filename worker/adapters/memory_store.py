@@ -246,5 +246,8 @@ class MemoryStore:
     def sizes(self) -> Reply[dict[str, int]]:
         return self._reply("sizes", lambda: {key: size for key, size in self._sizes.items() if size})
 
+    def keep(self) -> Reply[None]:
+        return self._reply("keep", lambda: None)
+
     def close(self) -> None:
         """Nothing to let go."""

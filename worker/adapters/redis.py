@@ -21,12 +21,12 @@ from worker.adapters import redis_replies as replies
 from worker.adapters.redis_claims import CLAIM_SLICES, MINUTE_MS, bucket_divisors, slice_claims
 from worker.adapters.redis_nodes import ClusterNodes, Connect, Nodes, OneNode
 from worker.adapters.redis_scripts import CLAIM, COMMIT, LOAD, RAISE_EPOCH, SWAP, evaluate
-from worker.adapters.redis_server import inspect
-from worker.adapters.resp import Command, SentReply, SplitConnection
+from worker.adapters.redis_server import inspect, keep_commands, kept
+from worker.adapters.resp import Answer, Command, SentReply, SplitConnection
 from worker.clock import Clock
-from worker.errors import InputError
+from worker.errors import InputError, StoreUnavailableError
 from worker.ports import NO_LISTS, Claim, Lists, PendingOutputs, StateWrite, Swap
-from worker.redis_facts import ServerFacts
+from worker.redis_facts import Keeping, ServerFacts
 from worker.redis_url import is_cluster, node_urls
 from worker.slots import STATE_SLOTS
 
@@ -35,6 +35,24 @@ PROFILE_BYTES: Final = 16
 SCAN_KEYS: Final = 1_000
 
 NO_STATE: Final = b"\xff" * 8
+
+
+KEEP_SHARE: Final = 0.5
+"""Of the timeout of an answer: what is not kept by then is reported by the server itself. More, and a slow answer would
+count as a broken connection; less, and a disk that is busy for a moment costs a batch."""
+
+
+class KeepReply:
+    """Says whether everything has been kept everywhere."""
+
+    def __init__(self, keeping: Keeping, answers: Sequence[Answer]) -> None:
+        self._keeping = keeping
+        self._answers = answers
+
+    def get(self) -> None:
+        if not all(kept(self._keeping, answer.receive()) for answer in self._answers):
+            where = " and ".join(["its disk"] * self._keeping.disk + ["its replicas"] * bool(self._keeping.replicas))
+            raise StoreUnavailableError(f"Redis: what was written has not reached {where} in time")
 
 
 class RedisStore:
@@ -59,6 +77,8 @@ class RedisStore:
     ) -> None:
         self._space = space
         self._clock = clock
+        self._timeout_s = timeout_s
+        self._keeping = Keeping(disk=False, replicas=0)
         self._window_minutes = -(-dedup_window_ms // MINUTE_MS)
         self._divisors = bucket_divisors(dedup_expected_ids_per_day * dedup_window_ms // DAY_MS)
         self._slices = [b"aw:{%b:c%d}:" % (space.encode(), number) for number in range(CLAIM_SLICES)]
@@ -66,7 +86,7 @@ class RedisStore:
         self._notes = self._identity + b"notes"
         self._progress = b"aw:{%b:p}" % space.encode()
 
-        def connect(node_url: str, on_failure: Callable[[], None]) -> SplitConnection:
+        def connect(node_url: str, on_failure: Callable[[], None] | None = None) -> SplitConnection:
             return SplitConnection(
                 node_url,
                 timeout_s=timeout_s,
@@ -76,7 +96,7 @@ class RedisStore:
                 on_failure=on_failure,
             )
 
-        self._nodes = _nodes(url, connect, self._failed)
+        self._nodes = _nodes(url, connect)
         self._node = self._nodes.of
 
     def claim(self, claims: Sequence[Claim], *, epoch: int, evict_before_ms: int) -> SentReply[list[int] | None]:
@@ -203,15 +223,20 @@ class RedisStore:
         keys = [self._slot(slot) + b"sizes" for slot in range(STATE_SLOTS)]
         return SentReply(self._nodes.send([(key, (b"HGETALL", key)) for key in keys]), replies.sizes)
 
+    def wait_for(self, keeping: Keeping) -> None:
+        """Decide what ``keep`` waits for; nothing as long as this has not been called."""
+        self._keeping = keeping
+
+    def keep(self) -> KeepReply:
+        commands = keep_commands(self._keeping, self._timeout_s * KEEP_SHARE)
+        return KeepReply(self._keeping, self._nodes.send_all(commands) if commands else [])
+
     def inspect(self) -> dict[str, ServerFacts]:
         """What each server that takes writes is, by its address; for start-up checks."""
         return {address: inspect(connection) for address, connection in self._nodes.masters().items()}
 
     def close(self) -> None:
         self._nodes.close()
-
-    def _failed(self) -> None:
-        """A connection has been given up."""
 
     def _slot(self, slot: int) -> bytes:
         return b"aw:{%b:s%d}:" % (self._space.encode(), slot)
@@ -222,12 +247,12 @@ class RedisStore:
         return SentReply(self._node(prefix).send((b"MGET", *[prefix + name for name in names])), replies.first)
 
 
-def _nodes(url: str, connect: Connect, on_failure: Callable[[], None]) -> Nodes:
+def _nodes(url: str, connect: Connect) -> Nodes:
     try:
         urls = node_urls(url)
     except ValueError:
         raise InputError("the URL of Redis is not understood") from None
-    return ClusterNodes(urls, connect, on_failure) if is_cluster(url) else OneNode(url, connect, on_failure)
+    return ClusterNodes(urls, connect) if is_cluster(url) else OneNode(url, connect)
 
 
 def _applied(expected: int) -> bytes:

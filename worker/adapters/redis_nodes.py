@@ -21,8 +21,11 @@ from worker.errors import InputError, StoreUnavailableError
 from worker.ports import SCAN_START
 from worker.redis_url import url_at
 
-Connect = Callable[[str, Callable[[], None]], SplitConnection]
-"""(URL of a server, what to call whenever a connection has failed) -> the connection, not connected yet."""
+
+class Connect(Protocol):
+    """Makes the connection to a server, not connected yet. ``on_failure`` is called whenever it has failed."""
+
+    def __call__(self, node_url: str, on_failure: Callable[[], None] | None = None) -> SplitConnection: ...
 
 
 class Walk(NamedTuple):
@@ -58,15 +61,19 @@ class Nodes(Protocol):
         """Every server that takes writes, by its address."""
         ...
 
+    def send_all(self, commands: Sequence[Command]) -> list[Answer]:
+        """Send the same commands over every connection that there is."""
+        ...
+
     def close(self) -> None: ...
 
 
 class OneNode:
     apart = False
 
-    def __init__(self, url: str, connect: Connect, on_failure: Callable[[], None]) -> None:
+    def __init__(self, url: str, connect: Connect) -> None:
         self._address = urlsplit(url).netloc.rpartition("@")[2]
-        self.connection = connect(url, on_failure)
+        self.connection = connect(url)
 
     def of(self, key: bytes) -> SplitConnection:  # noqa: ARG002 - it has all of them
         return self.connection
@@ -79,6 +86,9 @@ class OneNode:
 
     def masters(self) -> Mapping[str, SplitConnection]:
         return {self._address: self.connection}
+
+    def send_all(self, commands: Sequence[Command]) -> list[Answer]:
+        return [self.connection.send(*commands)]
 
     def close(self) -> None:
         self.connection.close()
@@ -106,10 +116,9 @@ class ClusterNodes:
 
     apart = True
 
-    def __init__(self, urls: Sequence[str], connect: Connect, on_failure: Callable[[], None]) -> None:
+    def __init__(self, urls: Sequence[str], connect: Connect) -> None:
         self._urls = urls
         self._connect = connect
-        self._on_failure = on_failure
         self._connections = {url: connect(url, self._failed) for url in urls}
         self._layout: list[tuple[int, int, str]] = []
         self._layouts = 0
@@ -155,13 +164,15 @@ class ClusterNodes:
         urls = sorted({url for _, _, url in self._layout})
         return {urlsplit(url).netloc.rpartition("@")[2]: self._connections[url] for url in urls}
 
+    def send_all(self, commands: Sequence[Command]) -> list[Answer]:
+        return [connection.send(*commands) for connection in self._connections.values() if connection.connected]
+
     def close(self) -> None:
         for connection in self._connections.values():
             connection.close()
 
     def _failed(self) -> None:
         self._current = False
-        self._on_failure()
 
     def _know(self) -> None:
         if self._current:

@@ -54,7 +54,10 @@ class Connections:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Options:
-    """What the engine wants of the settings. Intervals and windows in milliseconds; see docs/settings.md."""
+    """What the engine wants of the settings. Intervals and windows in milliseconds; see docs/settings.md.
+
+    ``keep_writes``: no transaction before the store has kept what its batch has written.
+    """
 
     space_id: str = "default"
     topic_prefix: str = ""
@@ -70,6 +73,7 @@ class Options:
     definitions_interval_ms: int = 250
     clock_margin_ms: int = 0
     hold_max_ms: int = 300_000
+    keep_writes: bool = False
 
 
 def assemble(connections: Connections, options: Options) -> Loop:
@@ -94,6 +98,7 @@ def assemble(connections: Connections, options: Options) -> Loop:
         topic_name=topic_name,
         mailbox_partitions=connections.mailbox_partitions,
         avro_outputs=connections.avro_outputs,
+        keep=store.keep if options.keep_writes else None,
     )
     return Loop(batcher, Limits(options.batch_records, options.scan_interval_ms))
 

@@ -159,6 +159,7 @@ class Replica:
             self.metrics.audience_sizes(self.read_sizes())
         except DependencyError as error:  # the next turn meets it too and says so
             self._trouble = str(error)
+            self.loop.doubt()
         ready, _ = self.ready()
         self.metrics.ready(yes=ready)
 

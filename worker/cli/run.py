@@ -36,7 +36,7 @@ from worker.engine.startup import TopicFacts, dedup_faults, remember_mailbox, to
 from worker.errors import InputError
 from worker.metrics import Metrics, process_registry
 from worker.ports import Partition, Source
-from worker.redis_facts import server_faults
+from worker.redis_facts import keeping, keeping_faults, server_faults
 from worker.redis_url import is_cluster
 from worker.settings import Settings, load_settings
 
@@ -133,6 +133,10 @@ def _check(settings: Settings, store: RedisStore, avro: Avro) -> dict[str, Topic
     described = patiently(lambda: admin.describe(list(names.values())), bound_s=bound_s, told=_waiting)
     facts = {name: TopicFacts(d.partitions, d.topic_id, d.config) for name, d in described.items()}
     faults = server_faults(servers, cluster_url=is_cluster(settings.redis_url.get_secret_value()))
+    waits = settings.redis_durability == "wait"
+    if waits and not faults:
+        faults += keeping_faults(servers, replicas=settings.redis_wait_replicas)
+        store.wait_for(keeping(servers, replicas=settings.redis_wait_replicas))
     faults += topic_faults(names, facts)
     faults += (
         []
@@ -151,6 +155,8 @@ def _check(settings: Settings, store: RedisStore, avro: Avro) -> dict[str, Topic
     if documents:
         definitions.apply(settings, store, documents)
     patiently(lambda: _judge_definitions(settings, store, avro), bound_s=bound_s, told=_waiting)
+    if waits:
+        patiently(lambda: store.keep().get(), bound_s=bound_s, told=_waiting)
     return facts
 
 

@@ -76,6 +76,10 @@ class Loop:
             self._in_doubt = True
             raise
 
+    def doubt(self) -> None:
+        """A connection has failed outside a turn: what was written over it may be lost."""
+        self._in_doubt = True
+
     def _start_afresh(self) -> None:
         """Fence whatever was left open under our id; back to the committed offsets with nothing in memory."""
         self._producer.abort()
