@@ -16,7 +16,7 @@ from worker.adapters.redis import RedisStore
 from worker.adapters.redis_claims import CLAIM_SLICES, bucket_divisors
 from worker.clock import VirtualClock
 from worker.errors import InputError, StoreUnavailableError
-from worker.ports import SCAN_START, Claim, PendingOutputs, StateWrite, Swap
+from worker.ports import SCAN_START, Claim, Lists, PendingOutputs, StateWrite, Swap
 
 DAY_MS = 86_400_000
 MINUTE_MS = 60_000
@@ -99,6 +99,25 @@ def test_a_server_that_lost_the_scripts_gets_them_again(admin: redis.Redis, stor
     with pytest.raises(StoreUnavailableError, match=r"NOSCRIPT|No matching script"):
         store.claim(claims, epoch=0, evict_before_ms=0).get()
     assert store.claim(claims, epoch=0, evict_before_ms=0).get() == []
+
+
+def test_a_full_server_refuses_a_swap_whole(admin: redis.Redis, store: RedisStore) -> None:
+    """It lets removals pass: one that came before the first refusal would have been done alone."""
+    assert store.swap([Swap(b"a", None, b"1"), Swap(b"b", None, b"1")], Lists(added=[(b"s", b"x")])).get()
+    admin.config_set("maxmemory", 1)
+    try:
+        for swaps, lists in (
+            ([Swap(b"a", b"1", None), Swap(b"b", b"1", b"2")], Lists()),
+            ([Swap(b"a", b"1", None)], Lists(noted=[(PROFILE, 5)])),
+            ([Swap(b"a", b"1", None)], Lists(removed=[(b"s", b"x")], added=[(b"s", b"y")])),
+        ):
+            with pytest.raises(StoreUnavailableError, match="maxmemory"):
+                store.swap(swaps, lists).get()
+    finally:
+        admin.config_set("maxmemory", 0)
+    assert store.read([b"a", b"b"]).get() == [b"1", b"1"]
+    assert store.members(b"s").get() == [b"x"]
+    assert store.notes(9, 9).get() == []
 
 
 def test_a_closed_store_connects_again_when_it_is_used(store: RedisStore) -> None:
