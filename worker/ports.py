@@ -251,8 +251,11 @@ class Store(Protocol):
         """Outputs kept for the mailbox offsets first..last (inclusive), by offset."""
         ...
 
-    def own(self, slots: Sequence[int], owner: bytes) -> Reply[None]:
-        """Take slots over: from now on only commits in the name of ``owner`` reach them."""
+    def own(self, slots: Sequence[int], owner: bytes, *, again: bool = False) -> Reply[list[int]]:
+        """Take slots over: from now on only commits in the name of ``owner`` reach them.
+
+        The reply has the slots that nobody had taken before; with ``again`` these are left as they are.
+        """
         ...
 
     def commit(

@@ -135,6 +135,10 @@ class Worker:
         self._process.kill()
         self._process.wait(WAIT_S)
 
+    def exit_code(self) -> int | None:
+        """None as long as it runs."""
+        return self._process.poll()
+
     def end(self) -> None:
         """Leave nothing behind; for the end of a test, however it went."""
         if self._process.poll() is None:

@@ -159,9 +159,11 @@ class RedisStore:
         answer = self._node(prefix).send((b"ZRANGEBYSCORE", prefix + b"pending", first, last))
         return SentReply(answer, lambda values: [replies.pending(entry) for entry in values[0]])
 
-    def own(self, slots: Sequence[int], owner: bytes) -> SentReply[None]:
+    def own(self, slots: Sequence[int], owner: bytes, *, again: bool = False) -> SentReply[list[int]]:
         keys = [self._slot(slot) + b"owner" for slot in slots]
-        return SentReply(self._nodes.send([(key, (b"SET", key, owner)) for key in keys]), replies.nothing)
+        how = (b"GET", b"XX") if again else (b"GET",)
+        answers = self._nodes.send([(key, (b"SET", key, owner, *how)) for key in keys])
+        return SentReply(answers, lambda values: [slot for slot, old in zip(slots, values, strict=True) if old is None])
 
     def commit(
         self,

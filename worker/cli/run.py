@@ -7,6 +7,7 @@ import socket
 import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from pathlib import Path
 from secrets import token_bytes
 from threading import Event
@@ -151,7 +152,11 @@ def _check(settings: Settings, store: RedisStore, avro: Avro) -> dict[str, Topic
         if not server.append_only:
             structlog.get_logger().warning("redis_writes_no_log", server=address, hint=APPEND_ONLY_HINT)
     mailbox = names[catalog.MAILBOX_TOPIC]
-    remember_mailbox(store, mailbox, facts[mailbox])
+    places = [Partition(mailbox, number) for number in range(facts[mailbox].partitions)]
+    folded = patiently(
+        lambda: admin.committed(f"{settings.consumer_group}-fold", places), bound_s=bound_s, told=_waiting
+    )
+    remember_mailbox(store, mailbox, facts[mailbox], folded=sum(folded.values()))
     if documents:
         definitions.apply(settings, store, documents)
     patiently(lambda: _judge_definitions(settings, store, avro), bound_s=bound_s, told=_waiting)
@@ -219,7 +224,7 @@ def _replica(
         avro_outputs=avro.outputs,
     )
     return Replica(
-        loop=assemble(connections, options_of(settings)),
+        loop=assemble(connections, replace(options_of(settings), laid_out=True)),
         sources=[source for source in (inputs, mailbox) if source is not None],
         metrics=metrics,
         clock=clock,

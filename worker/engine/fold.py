@@ -28,8 +28,9 @@ from worker.engine.mail import Absorption, Mail
 from worker.engine.merges import Notes
 from worker.engine.outcome import Step
 from worker.engine.output import Output, pack, unpack
+from worker.engine.startup import MEND
 from worker.engine.step import step
-from worker.errors import StateConflictError
+from worker.errors import StateConflictError, StoreLostError
 from worker.ports import PendingOutputs, Reply, StateWrite, Store
 from worker.profiles.codec import decode, encode
 from worker.profiles.state import ProfileState
@@ -77,12 +78,14 @@ class Folder:
         notes: Notes,
         cached_profiles: int,
         draw_owner: Callable[[], bytes],
+        laid_out: bool = False,
     ) -> None:
-        """``draw_owner`` gives a name that nobody has had."""
+        """``draw_owner`` gives a name that nobody has had. ``laid_out``: every slot has had an owner before."""
         self._store = store
         self._announcer = announcer
         self._notes = notes
         self._draw_owner = draw_owner
+        self._laid_out = laid_out
         self._owner = b""
         self._states: TwoGenerations[bytes, ProfileState] = TwoGenerations(cached_profiles)
 
@@ -95,9 +98,14 @@ class Folder:
 
         Raises:
             StoreUnavailableError: they may be ours, or still another's.
+            StoreLostError: one of them has lost its owner, so everything else that was in it too.
         """
         self._owner = self._draw_owner()
-        self._store.own(slots, self._owner).get()
+        new = self._store.own(slots, self._owner, again=self._laid_out).get()
+        if new and self._laid_out:
+            raise StoreLostError(
+                f"Redis has lost state slots of this space ({len(new)} of {len(slots)} looked at); {MEND}"
+            )
 
     def begin(self, mail: Sequence[Mail], starts: Mapping[int, int]) -> FoldBatch:
         """Send the loads of what is not cached. ``mail`` in offset order per partition; ``starts`` by slot."""
