@@ -125,6 +125,26 @@ def without_identities(cluster: RedisCluster, world: World) -> RedisProcess:
     return next(node for node in cluster.nodes if not any(node.client().scan_iter(match=f"{tag}*", count=10_000)))
 
 
+def test_writes_that_redis_had_acknowledged_and_lost_are_told_of(buyers: World, server: RedisProcess) -> None:
+    """As when a machine stops: the last second of the log has not reached the disk."""
+    worker = buyers.start()
+    buy(buyers, 0)
+    buyers.changes(USERS)
+    log = next(server.folder.rglob("*.incr.aof"))
+    on_disk = log.stat().st_size
+    buy(buyers, 1_000)
+    buyers.changes(2 * USERS)
+    buyers.settle()
+    server.kill()
+    with log.open("r+b") as file:
+        file.truncate(on_disk)
+    server.start()
+
+    until(lambda: '"redis_lost_writes"' in worker.log(), "the worker to notice")
+    until(lambda: worker.metrics("audience_worker_redis_lost_slots_total").get((), 0) > 0, "the metric")
+    assert worker.stop() == 0
+
+
 def test_a_redis_that_is_full_is_waited_for(buyers: World, server: RedisProcess) -> None:
     worker = buyers.start()
     buy(buyers, 0)

@@ -65,6 +65,7 @@ class Replica:
     _trouble: str | None = "starting"
     _lag: int = 0
     _overdue: bool = False
+    _lost_slots: int = 0
     _totals: _Totals = field(default_factory=_Totals)
     _reached_ms: dict[Partition, int] = field(default_factory=dict)
 
@@ -96,6 +97,8 @@ class Replica:
     def _turned(self, report: Report | None) -> None:
         now_s = time.monotonic()
         self._turned_s, self._trouble = now_s, None
+        if self.loop.lost_slots > self._lost_slots:
+            self._lose(self.loop.lost_slots - self._lost_slots)
         if report is not None:
             self._count(report)
         if now_s - self._observed_s >= OBSERVE_INTERVAL_S:
@@ -105,6 +108,11 @@ class Replica:
         if now_s - self._told_s >= SUMMARY_INTERVAL_S:
             self._tell(now_s - self._told_s)
             self._told_s = now_s
+
+    def _lose(self, slots: int) -> None:
+        self._lost_slots += slots
+        self.metrics.redis_lost(slots)
+        self.log.error("redis_lost_writes", slots=slots, hint="Redis had acknowledged them; see deploy/RUNBOOK.md")
 
     def _count(self, report: Report) -> None:
         books, name = report.books, self.bare_name
