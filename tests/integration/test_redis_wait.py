@@ -96,6 +96,12 @@ def test_a_server_that_cannot_say_what_is_on_disk_is_refused(world: World) -> No
             assert "use 7.2 or newer, set appendfsync always, or AW_REDIS_WAIT_REPLICAS" in fault
 
 
+def test_a_replica_is_no_server_to_write_to(world: World, pair: Pair) -> None:
+    fault = only_fault(world.command("run", AW_REDIS_URL=pair.replica.url), code=1)
+
+    assert fault.endswith("is a replica, which takes no writes; name its master")
+
+
 def test_a_replica_that_is_gone_holds_up_everything_and_loses_nothing(world: World, pair: Pair) -> None:
     world.settings |= {"AW_REDIS_URL": pair.master.url, **WITH_REPLICA}
     world.define(audiences(buyers="event('Bought').count() >= 1"))
