@@ -251,8 +251,11 @@ class Store(Protocol):
         """Outputs kept for the mailbox offsets first..last (inclusive), by offset."""
         ...
 
-    def own(self, slots: Sequence[int], owner: bytes) -> Reply[None]:
-        """Take slots over: from now on only commits in the name of ``owner`` reach them."""
+    def own(self, slots: Sequence[int], owner: bytes, *, again: bool = False) -> Reply[list[int]]:
+        """Take slots over: from now on only commits in the name of ``owner`` reach them.
+
+        The reply has the slots that nobody had taken before; with ``again`` these are left as they are.
+        """
         ...
 
     def commit(
@@ -288,6 +291,13 @@ class Store(Protocol):
 
         Begin with ``SCAN_START``; a returned ``SCAN_START`` ends it. Every profile that has a state from the first
         call to the last is returned at least once, others perhaps.
+        """
+        ...
+
+    def keep(self) -> Reply[None]:
+        """Wait until all that was written over this client's connections survives what it is meant to survive.
+
+        ``get`` raises ``StoreUnavailableError`` when that is not known in time.
         """
         ...
 
