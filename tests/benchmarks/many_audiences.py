@@ -14,18 +14,18 @@ from tests.benchmarks.events import Event, wide_stream
 
 TEN = (
     # six count in windows, one of them both things
-    "{viewed}.within({days} days).count() >= 4",
-    "{viewed}.within({hours} hours).count() >= 3",
-    "{viewed}.where(property('price') >= {price}).within({days} days).count() >= 2",
+    "{viewed}.within({days} days).count() >= 8",
+    "{viewed}.within({hours} hours).count() >= 6",
+    "{viewed}.where(property('price') >= {price}).within({days} days).count() >= 3",
     "{viewed}.where(property('category') = 'cat-{category}').within({days} days).count() >= 2",
-    "{bought}.within({days} days).count() >= 2",
-    "{viewed}.within({hours} hours).count() >= 2 AND {bought}.within({hours} hours).count() = 0",
+    "{bought}.within({days} days).count() >= 3",
+    "{viewed}.within({hours} hours).count() >= 4 AND {bought}.within({hours} hours).count() = 0",
     # a funnel
-    "{viewed}.where({bought}.within(parent: {hours} hours).count() = 0).within({days} days).count() >= 3",
+    "{viewed}.where({bought}.within(parent: {hours} hours).count() = 0).within({days} days).count() >= 4",
     # and three without a window, two of them beside a trait
     "trait('plan') = 'pro' AND {viewed}.count() >= {days}",
-    "trait('country') = 'DE' AND {bought}.count() >= 2",
-    "{bought}.sum(property('total')) >= {price}",
+    "trait('country') = 'DE' AND {bought}.count() >= 3",
+    "{bought}.sum(property('total')) >= {total}",
 )
 BOUGHT = frozenset({"Order Completed", "Checkout Started"})
 
@@ -58,6 +58,7 @@ def definitions(size: Size) -> str:
             days=5 + variant,
             hours=20 + variant,
             price=100 + 5 * variant,
+            total=1_000 + 50 * variant,
             category=variant,
         )
         documents.append({"key": f"audience_{number:03d}", "name": f"Audience {number}", "query": query})

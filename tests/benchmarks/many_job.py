@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from tests.benchmarks import endpoints
 from tests.benchmarks.cluster import Cluster, fill
 from tests.benchmarks.contestants import worker
-from tests.benchmarks.drain import drain
+from tests.benchmarks.drain import drain, finish
 from tests.benchmarks.events import WIDE_SPAN_MS, introductions
 from tests.benchmarks.many_audiences import SIZES, Size, definitions, stream
 from tests.benchmarks.store import Store
@@ -59,11 +59,11 @@ def _row(cluster: Cluster, *, redis_url: str, size: Size, scale: Scale) -> Outco
     with contestant.start() as process:
         endpoints.wait_until_ready(contestant, process)
         fill(cluster, contestant.input, first)
-        introduced = drain(process, contestant, cluster, events=scale.users)
+        introduced = finish(process, contestant, cluster, end=scale.users, events=scale.users)
     fill(cluster, contestant.input, backlog)
     load, redis_cpu_s = os.getloadavg()[0], store.cpu_s()
     with contestant.start() as process:
-        measured = drain(process, contestant, cluster, events=scale.events, before=introduced.positions)
+        measured = drain(process, contestant, cluster, events=scale.events, before=introduced[-1].positions)
         redis_cpu_s = store.cpu_s() - redis_cpu_s
         changes = endpoints.changes(contestant)
     outcome = Outcome(
