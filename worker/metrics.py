@@ -127,7 +127,8 @@ LAG_RECORDS = Metric(
 LAG_SECONDS = Metric(
     "audience_worker_lag_seconds",
     "gauge",
-    "Age of the last record dealt with, 0 at the end of the partition",
+    "Age of the last record dealt with; of a partition of which none has been yet, since it came to this replica. "
+    "0 at the end",
     ("topic", "partition"),
 )
 TIMERS_DUE = Metric(

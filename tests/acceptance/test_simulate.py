@@ -252,6 +252,27 @@ def test_events_from_a_file(run: Run, definitions_file: WriteDefinitions, tmp_pa
     assert from_file.stdout == from_stdin.stdout
 
 
+def test_events_from_standard_input_when_no_file_is_named(run: Run, definitions_file: WriteDefinitions) -> None:
+    command = ["simulate", "-d", definitions_file(LATELY), "--until", LATER]
+
+    unnamed = run(*command, stdin=as_text([x(T0)]))
+
+    assert unnamed.stdout
+    assert unnamed.stdout == run(*command, "-", stdin=as_text([x(T0)])).stdout
+
+
+def test_a_topic_that_is_no_output_is_a_slip(run: Run, definitions_file: WriteDefinitions) -> None:
+    """Nothing printed would look as if nothing had come out."""
+    command = ["simulate", "-d", definitions_file(LATELY), "--until", LATER, "--topic", "audience-change", "-"]
+
+    finished = run(*command, stdin=as_text([x(T0)]))
+
+    assert (finished.returncode, finished.stdout) == (2, b"")
+    (fault,) = finished.stderr.decode().splitlines()
+    assert "'audience-change' is no output topic" in fault
+    assert "audience-changes" in fault
+
+
 def test_definitions_in_yaml(simulate: Simulate) -> None:
     definitions = """
 audiences:
@@ -262,6 +283,25 @@ audiences:
       .count() >= 1
 """
     assert moves(simulate(definitions, [x(T0)], T0)) == ["ENTER lately"]
+
+
+def test_definitions_in_json_may_escape_any_character(simulate: Simulate) -> None:
+    """A trolley is two escapes in JSON, as most programs write it."""
+    event = "\N{LATIN SMALL LETTER E WITH ACUTE}\N{SHOPPING TROLLEY}"
+
+    outputs = simulate(audiences(trolley=f"event('{event}').count() >= 1"), [track(T0, event, user="u1")], T0)
+
+    assert moves(outputs) == ["ENTER trolley"]
+
+
+def test_a_fault_behind_an_escaped_character_is_found_where_it_is_written(
+    run: Run, definitions_file: WriteDefinitions
+) -> None:
+    broken = audiences(trolley="event('\N{SHOPPING TROLLEY}').cuont() >= 1")
+    path = definitions_file(broken)
+    column = Path(path).read_text("utf-8").index("cuont") + 1
+
+    assert run("lint", path).stderr.decode().startswith(f"{path}:1:{column}: ")
 
 
 # --- What is wrong with the input ---------------------------------------------------------------------------

@@ -47,8 +47,8 @@ def all_of(audience: str) -> list[str]:
 
 def ends_with_one_line(worker: Worker) -> str:
     """The line, beside those of the log, with which it ends by itself; its exit code is that of a dependency."""
-    until(lambda: worker.exit_code() is not None, "the worker to end")
-    assert worker.exit_code() == 3, worker.log()[-3_000:]
+    until(lambda: worker.ended() is not None, "the worker to end")
+    assert worker.ended() == 3, worker.log()[-3_000:]
     [fault] = [line for line in lines_of(worker.log()) if not line.startswith("{")]
     return fault
 

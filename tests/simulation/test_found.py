@@ -325,3 +325,40 @@ def test_a_forgotten_seal_waits_for_inputs_that_lag() -> None:
     assert "seal" not in [kind_of(record) for record in stage.kafka.visible("resolved-events", 0)]
     assert stage.verdict() == []
     assert len(stage.kafka.visible("profile-merges", 0)) == 1
+
+
+def test_what_has_left_a_window_when_two_profiles_become_one_is_gone() -> None:
+    """Found by `make crash`: a third one, whose time is behind theirs, takes both in; the oracle still had it."""
+    stage = Stage(
+        plan(
+            roles=(("route",), ("route",), ("fold",)),
+            skews_ms=(0, 0, 0),
+            tracking_partitions=3,
+            hold_max_ms=NEVER_MS,
+            merging=True,
+        )
+    )
+    lagging, quick, folder = (stage.start(replica) for replica in range(3))
+    for _ in range(12):
+        for process in (lagging, quick, folder):
+            stage.turns(process)
+
+    def wait(seconds: int) -> None:
+        stage.clock.advance_to(stage.clock.now_ms() + seconds * SECOND)
+
+    stage.event("first", user=None, anonymous="q", partition=2)
+    wait(1)
+    stage.event("second", user="u", partition=2)
+    wait(1)
+    stage.event("third", user=None, anonymous="c", partition=2)
+    stage.turns(quick)
+    wait(3)
+    stage.event("second into first", user="u", anonymous="q", event=NOISE, partition=0)
+    wait(35)
+    stage.event("much later", user="u", partition=2)
+    stage.event("third into second", user="u", anonymous="c", event=NOISE, partition=2)
+    for process in (quick, folder, folder, folder, lagging):
+        stage.turns(process)
+
+    assert stage.verdict() == []
+    assert len(stage.kafka.visible("profile-merges", 0)) == 2

@@ -98,6 +98,13 @@ class Population:
             look = self._passing(self.where, facts, around, rows[part.first : part.last], part, enough)
         return _session(look, self.window.ms, now_ms) if isinstance(self.window, Gap) else look
 
+    def in_reach(self, facts: Facts, around: Around) -> Sequence[Row]:
+        """The rows in the window now, whether they pass or not, and those that are on their way into it."""
+        kept = opened(facts.accumulators, self.leaf_id)
+        rows: Sequence[Row] = () if kept is None else kept.content
+        part = self._slice(rows, around, facts.time_ms)
+        return rows[part.first : part.last if isinstance(self.window, FromParent) else None]
+
     def _slice(self, rows: Sequence[Row], around: Around, now_ms: int) -> _Slice:
         first = bisect_right(rows, around[-1][AT], key=at_of) if self.nested else 0
         match self.window:

@@ -30,6 +30,8 @@ COMMANDS = {
     "lint": "worker.cli.lint",
     "profile": "worker.cli.profile",
     "explain": "worker.cli.explain",
+    "audiences": "worker.cli.audiences",
+    "members": "worker.cli.members",
     "definitions": "worker.cli.definitions",
     "import": "worker.cli.imports",
     "topics": "worker.cli.topics",

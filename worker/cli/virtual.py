@@ -34,7 +34,9 @@ from worker.profiles.ids import profile_bytes
 from worker.slots import STATE_SLOTS
 
 OUTPUT_TOPICS = ("resolved-events", "dead-letters", "audience-changes", "trait-changes", "profile-merges")
-"""In the order in which the outputs of one moment are given."""
+"""In the order in which the outputs of one moment are given; changes come profile by profile."""
+
+CHANGES = frozenset({"audience-changes", "trait-changes"})
 
 Output = dict[str, Any]
 
@@ -160,7 +162,7 @@ class VirtualWorker:
         """Turn the loop until nothing is left to do; what readers have got of it."""
         while self._loop.turn(0.0) is not None:
             pass
-        return [output for topic in OUTPUT_TOPICS for output in self._drain(topic)]
+        return profile_by_profile([output for topic in OUTPUT_TOPICS for output in self._drain(topic)])
 
     def _drain(self, topic: str) -> Iterator[Output]:
         records = self._kafka.visible(self._prefix + topic, 0, start=self._read[topic])
@@ -225,3 +227,19 @@ class VirtualWorker:
                 if selects(leaf, occurrence, now_ms):
                     leaf.add(accumulators, occurrence, now_ms)
         return {leaf_id: kept if isinstance(kept, int) else bytes(kept) for leaf_id, kept in accumulators.items()}
+
+
+def profile_by_profile(outputs: Sequence[Output]) -> list[Output]:
+    """The outputs of one moment, each profile's trait changes behind its audience changes, a merged child's first.
+
+    ``outputs``: topic by topic, as ``OUTPUT_TOPICS`` has them.
+    """
+    merges = [output for output in outputs if output["topic"] == "profile-merges"]
+    children = {merge["key"]: place for place, merge in enumerate(merges)}
+    changes: dict[str, list[Output]] = {}
+    for output in outputs:
+        if output["topic"] in CHANGES:
+            changes.setdefault(output["key"], []).append(output)
+    profiles = sorted(changes, key=lambda profile: children.get(profile, len(children)))
+    first = [output for output in outputs if output["topic"] not in CHANGES and output["topic"] != "profile-merges"]
+    return [*first, *(change for profile in profiles for change in changes[profile]), *merges]

@@ -20,7 +20,7 @@ from worker.engine.externals import external_key
 from worker.engine.output import Output
 from worker.engine.route import refused
 from worker.engine.startup import MAILBOX_KEY, MEND
-from worker.errors import DependencyError, StateConflictError, StoreLostError
+from worker.errors import DependencyError, InputError, StateConflictError, StoreLostError
 from worker.identity.rules import Rules
 from worker.ports import Record, Store, Swap
 
@@ -219,17 +219,31 @@ class Control:
         book.refusals = dict(sorted(book.refusals.items())[-REFUSALS_KEPT:])
         self._write(before, book)
 
+    def beside(self, documents: Sequence[tuple[str, bytes]]) -> Catalogue:
+        """What would be in force with some documents in the place of those that are; nobody is told of it.
+
+        The present catalogue when they say nothing new.
+
+        Raises:
+            InputError: one of them cannot be.
+        """
+        entries = dict(self._book.entries)
+        for key, document in documents:
+            fault = self._fault(key, document, entries)
+            if fault:
+                raise InputError(f"{key}: {fault}")
+            entries[key] = _followed(entries.get(key), document, offset=self._book.judged)
+        if entries == self._book.entries:
+            return self.catalogue
+        return build(self._definitions(entries).values(), version=self._book.version + 1)
+
     def _apply(self, record: Record, entries: dict[str, Entry]) -> Refusal | None:
         change = self._documents.read(record)
         if isinstance(change, Refusal):
             return change
         if change.document is not None and (fault := self._fault(change.key, change.document, entries)):
             return Refusal(Reason.INVALID_DEFINITION, fault)
-        before = entries.get(change.key)
-        if before is None or before.document != change.document:
-            created = record.offset if before is None or before.document is None else before.created
-            revision = 1 if before is None else before.revision + 1
-            entries[change.key] = Entry(revision, created, change.document)
+        entries[change.key] = _followed(entries.get(change.key), change.document, offset=record.offset)
         return None
 
     def _fault(self, key: str, document: bytes, entries: Mapping[str, Entry]) -> str | None:
@@ -251,3 +265,16 @@ class Control:
         if stored.judged != before.judged or not self._store.swap(swaps).get():
             raise StateConflictError("another replica has written the definitions")
         self._adopt(book)
+
+
+def _followed(before: Entry | None, document: bytes | None, *, offset: int) -> Entry:
+    """The entry of a document that comes after another one; the same when it says the same.
+
+    A deletion is no revision: a key used again goes on where it stopped.
+    """
+    revisions = int(document is not None)
+    if before is None:
+        return Entry(revisions, offset, document)
+    if before.document == document:
+        return before
+    return Entry(before.revision + revisions, offset if before.document is None else before.created, document)

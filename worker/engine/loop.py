@@ -145,10 +145,16 @@ class Loop:
             return []
         owned = [partition.partition for partition in assignment]
         own = folding.sweep.next(owned, self._control.catalogue, now_ms)
-        if self._scanned_ms is None or now_ms - self._scanned_ms >= self._limits.scan_interval_ms:
+        if self._scan_is_due(folding, now_ms):
             self._scanned_ms = now_ms
             until_ms = folding.hold.until(now_ms)
             own += folding.timers.scan(owned, until_ms=until_ms, now_ms=now_ms)
             own += folding.notes.scan(owned, until_ms=until_ms, now_ms=now_ms)
             self.scan = Scan(folding.timers.due, now_ms - until_ms, folding.hold.overdue)
         return own
+
+    def _scan_is_due(self, folding: Folding, now_ms: int) -> bool:
+        """When many fall due together the next ticks follow at once: what limits them is the work, not the clock."""
+        if self._scanned_ms is None or folding.timers.is_full:
+            return True
+        return now_ms - self._scanned_ms >= self._limits.scan_interval_ms
