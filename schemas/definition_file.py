@@ -128,7 +128,8 @@ class _Tree:
         if node.tag == "tag:yaml.org,2002:timestamp":
             return node.value  # dates are text in definitions
         try:
-            return self._constructor.construct_object(node)
+            value = self._constructor.construct_object(node)
+            return _paired(value) if isinstance(value, str) else value
         except ValueError as error:  # an int or float of YAML's that Python does not read
             raise yaml.MarkedYAMLError(problem=str(error), problem_mark=node.start_mark) from error
 
@@ -142,6 +143,11 @@ class _Tree:
             seen.add(key.value)
             self._marks[*path, key.value] = _position(key)
             yield key.value, item
+
+
+def _paired(text: str) -> str:
+    """JSON escapes a character beyond 16 bits as two surrogates, which YAML takes for two characters."""
+    return text if text.isascii() else text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 
 def _position(node: yaml.Node) -> Position:

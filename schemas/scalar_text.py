@@ -9,7 +9,12 @@ from collections.abc import Iterator
 from itertools import islice
 from typing import NamedTuple
 
-_ESCAPE = re.compile(r"\\(?:x[0-9A-Fa-f]{2}|u[0-9A-Fa-f]{4}|U[0-9A-Fa-f]{8}|\s*\n\s*|.)", re.DOTALL)
+_ESCAPE = re.compile(
+    r"\\(?:x[0-9A-Fa-f]{2}|u[dD][89abAB][0-9A-Fa-f]{2}\\u[dD][c-fC-F][0-9A-Fa-f]{2}|u[0-9A-Fa-f]{4}|U[0-9A-Fa-f]{8}"
+    r"|\s*\n\s*|.)",
+    re.DOTALL,
+)
+"""Two surrogates are one character, as JSON has it."""
 _BLANK_ESCAPES = frozenset("ntr 0_NLPabevf\t\n")
 """What stands behind a backslash for white space, or for nothing to be seen."""
 

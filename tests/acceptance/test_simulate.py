@@ -285,6 +285,25 @@ audiences:
     assert moves(simulate(definitions, [x(T0)], T0)) == ["ENTER lately"]
 
 
+def test_definitions_in_json_may_escape_any_character(simulate: Simulate) -> None:
+    """A trolley is two escapes in JSON, as most programs write it."""
+    event = "\N{LATIN SMALL LETTER E WITH ACUTE}\N{SHOPPING TROLLEY}"
+
+    outputs = simulate(audiences(trolley=f"event('{event}').count() >= 1"), [track(T0, event, user="u1")], T0)
+
+    assert moves(outputs) == ["ENTER trolley"]
+
+
+def test_a_fault_behind_an_escaped_character_is_found_where_it_is_written(
+    run: Run, definitions_file: WriteDefinitions
+) -> None:
+    broken = audiences(trolley="event('\N{SHOPPING TROLLEY}').cuont() >= 1")
+    path = definitions_file(broken)
+    column = Path(path).read_text("utf-8").index("cuont") + 1
+
+    assert run("lint", path).stderr.decode().startswith(f"{path}:1:{column}: ")
+
+
 # --- What is wrong with the input ---------------------------------------------------------------------------
 
 GOOD = json.dumps(x("2025-01-01T00:00:01Z"))

@@ -4,9 +4,10 @@ import statistics
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
-from tests.benchmarks import reference_job, silence, wide_job
+from tests.benchmarks import many_job, reference_job, silence, wide_job
 from tests.benchmarks.expected import Verdict
 from tests.benchmarks.latency import Percentiles
+from tests.benchmarks.many_audiences import Size
 from worker.metrics import PHASES
 
 PAGE = Path(__file__).parents[2] / "docs" / "benchmarks.md"
@@ -112,18 +113,54 @@ def wide_section(
     return "\n\n".join(parts)
 
 
-def silence_section(outcomes: Sequence[silence.Outcome]) -> str:
-    """Table C."""
-    rows = [
-        ["exits that came", _worst(run.exits for run in outcomes) + f" of {silence.MEMBERS:,}"],
-        ["exits dated to the millisecond due", _worst(run.exact for run in outcomes)],
-        ["sent after due, p50, ms", spread([run.sent_late.p50_ms for run in outcomes])],
-        ["sent after due, p99, ms", spread([run.sent_late.p99_ms for run in outcomes])],
-        ["readable after due, p50, ms", spread([run.readable_late.p50_ms for run in outcomes])],
-        ["readable after due, p99, ms", spread([run.readable_late.p99_ms for run in outcomes])],
-        ["runs", str(len(outcomes))],
+def silence_section(outcomes: Mapping[silence.Crowd, Sequence[silence.Outcome]]) -> str:
+    """Table C; crowds are columns."""
+    rows: list[tuple[str, Callable[[Sequence[silence.Outcome]], str]]] = [
+        ("exits that came", lambda runs: _worst(run.exits for run in runs) + f" of {runs[0].members:,}"),
+        ("exits dated to the millisecond due", lambda runs: _worst(run.exact for run in runs)),
+        ("sent after due, p50, ms", lambda runs: spread([run.sent_late.p50_ms for run in runs])),
+        ("sent after due, p99, ms", lambda runs: spread([run.sent_late.p99_ms for run in runs])),
+        ("readable after due, p50, ms", lambda runs: spread([run.readable_late.p50_ms for run in runs])),
+        ("readable after due, p99, ms", lambda runs: spread([run.readable_late.p99_ms for run in runs])),
+        ("runs", lambda runs: str(len(runs))),
     ]
-    return "### C. Two thousand members fall silent together\n\n" + table(["", "worker"], rows)
+    header = [f"{crowd.members:,} {_when(crowd)}" for crowd in outcomes]
+    body = [[name, *(cell(runs) for runs in outcomes.values())] for name, cell in rows]
+    return "### C. Members fall silent together\n\n" + table(["", *header], body)
+
+
+def _when(crowd: silence.Crowd) -> str:
+    return f"within {crowd.spread_s} seconds" if crowd.spread_s else "in one millisecond"
+
+
+def audiences_section(outcomes: Sequence[Mapping[Size, many_job.Outcome]]) -> str:
+    """Table E; sets of audiences are rows."""
+    header = [
+        "audiences",
+        "of these in an event's section",
+        "events/s",
+        "CPU, µs/event",
+        "CPU of Redis, µs/event",
+        "Redis: bytes of state per profile",
+        "changes per event",
+    ]
+    body = []
+    for size in outcomes[0]:
+        runs = [run[size] for run in outcomes]
+        body.append(
+            [
+                f"{size.audiences:,}",
+                str(size.of_a_section),
+                spread([run.events_per_s for run in runs]),
+                spread([run.cpu_us_per_event for run in runs], digits=1),
+                spread([run.redis_cpu_us_per_event for run in runs], digits=1),
+                spread([run.state_bytes_per_profile for run in runs]),
+                spread([run.changes_per_event for run in runs], digits=3),
+            ]
+        )
+    loads = spread([run.load for row in outcomes for run in row.values()], digits=1)
+    notes = f"Runs: {len(outcomes)}; load average before: {loads}."
+    return "\n\n".join(["### E. One to a thousand audiences", table(header, body), notes])
 
 
 def _phases(runs: Sequence[Mapping[str, float]], floor: Sequence[reference_job.Outcome]) -> str:

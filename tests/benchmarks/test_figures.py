@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.benchmarks import report
+from tests.benchmarks import many_job, report, silence
 from tests.benchmarks.cluster import Received
 from tests.benchmarks.events import Event
 from tests.benchmarks.identity_job import Outcome as IdentityOutcome
@@ -17,6 +17,7 @@ from tests.benchmarks.identity_resolution import CACHED, MERGED, Cost, Memory
 from tests.benchmarks.identity_traffic import Traffic
 from tests.benchmarks.identity_turns import TURNS, Turns
 from tests.benchmarks.latency import Percentiles, Sent, change_latencies_s, percentiles
+from tests.benchmarks.many_audiences import SIZES
 from tests.benchmarks.meter import Sample, steady
 from tests.benchmarks.reference_job import Outcome as ReferenceOutcome
 
@@ -133,6 +134,48 @@ def test_table_d_shows_medians_and_the_longest_turn_of_any_run() -> None:
         "| merges that came | – | 1,499 [1,499..1,499] |",
     ):
         assert row in lines
+
+
+def test_table_c_has_a_column_for_each_crowd_and_shows_the_run_that_missed_most() -> None:
+    def run(crowd: silence.Crowd, exits: int) -> silence.Outcome:
+        late = Percentiles(exits, 900.0, 1_200.0, 1_300.0)
+        return silence.Outcome(
+            members=crowd.members, entries=crowd.members, exits=exits, exact=exits, sent_late=late, readable_late=late
+        )
+
+    outcomes = {
+        silence.AT_ONCE: [run(silence.AT_ONCE, 2_000), run(silence.AT_ONCE, 1_999)],
+        silence.IN_A_MINUTE: [run(silence.IN_A_MINUTE, 100_000)],
+    }
+
+    lines = report.silence_section(outcomes).splitlines()
+
+    assert "|  | 2,000 in one millisecond | 100,000 within 60 seconds |" in lines
+    assert "| exits that came | 1,999 of 2,000 | 100,000 of 100,000 |" in lines
+    assert "| runs | 2 | 1 |" in lines
+
+
+def test_table_e_has_a_row_for_each_set_of_audiences() -> None:
+    def run(factor: int) -> many_job.Outcome:
+        return many_job.Outcome(
+            events_per_s=1_000.0 * factor,
+            cpu_us_per_event=100.0,
+            redis_cpu_us_per_event=20.0,
+            changes_per_event=0.05,
+            state_bytes_per_profile=700.0,
+            load=1.0,
+        )
+
+    text = report.audiences_section([{size: run(factor) for size in SIZES} for factor in (1, 2, 3)])
+
+    row = "| 2,000 [1,000..3,000] | 100.0 [100.0..100.0] | 20.0 [20.0..20.0] | 700 [700..700] | 0.050 [0.050..0.050] |"
+    assert [line.split(row)[0] for line in text.splitlines() if row in line] == [
+        "| 1 | 1 ",
+        "| 10 | 10 ",
+        "| 100 | 10 ",
+        "| 1,000 | 10 ",
+        "| 1,000 | 100 ",
+    ]
 
 
 def test_a_spread_shows_the_median_and_the_extremes() -> None:

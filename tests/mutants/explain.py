@@ -4,7 +4,7 @@ from tests.mutants.mutant import Mutant, mutant
 
 EXPLAIN = "worker/audiences/explanation/explain.py"
 SCENE = "worker/cli/explain_audience.py"
-AGREES = "tests/property/test_explanations.py"
+WHOLE = "tests/acceptance/test_explain.py"
 MEMBERS = "tests/unit/test_cli_members.py"
 
 MUTANTS: tuple[Mutant, ...] = (
@@ -22,7 +22,7 @@ MUTANTS: tuple[Mutant, ...] = (
         EXPLAIN,
         "(*(self.around or ({},)), row))",
         "({}, row, row))",
-        AGREES,
+        WHOLE,
     ),
     mutant(
         "explained-as-stored",
@@ -46,7 +46,7 @@ MUTANTS: tuple[Mutant, ...] = (
         SCENE,
         "            found.add(one.key)\n",
         "            pass\n",
-        "tests/acceptance/test_explain.py",
+        WHOLE,
     ),
     mutant(
         "members-once",

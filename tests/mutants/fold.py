@@ -79,7 +79,7 @@ MUTANTS: tuple[Mutant, ...] = (
         "no-fence",
         "whoever is given a partition takes its slots over",
         LOOP,
-        "                self._folding.take()\n",
+        "                self.lost_slots += self._folding.take()\n",
         "",
         FOUND,
     ),
@@ -161,7 +161,7 @@ MUTANTS: tuple[Mutant, ...] = (
         "scan-forgets-who-waits",
         "a scan that has no room for a tick leaves it to the next",
         TIMERS,
-        "            if len(ticks) == self._ticks_max:\n                break\n            self._ticked[profile] = (due, now_ms + REPEAT_AFTER_MS)\n",
+        "            if len(ticks) == self._ticks_max:\n                self.is_full = True\n                break\n            self._ticked[profile] = (due, now_ms + REPEAT_AFTER_MS)\n",
         "            self._ticked[profile] = (due, now_ms + (1 << 60))\n            if len(ticks) == self._ticks_max:\n                continue\n",
     ),
     mutant(

@@ -1,8 +1,8 @@
-"""Random logs of one person: late, simultaneous, future and repeated records of every kind.
+"""Random logs of one person, or of several who turn out to be one: late, simultaneous, future and repeated records.
 
 Times are drawn so that they meet: gaps between records, lateness of events and windows of queries come from
-one short list and its neighbours by a millisecond. Whatever a record is, the person is recognised by a customer
-id, so that all is one profile.
+one short list and its neighbours by a millisecond. Whatever a record is, each person is recognised by a customer
+id, so that all of one person is one profile; a call with the customer ids of several makes them one.
 """
 
 import json
@@ -23,7 +23,13 @@ SPAN_MS = 12 * DAY
 FREE_AGAIN_MS = DAY + 20 * MINUTE
 """A messageId surely counts anew after that, surely not within a day."""
 DEFINED_SEGMENT, UNDEFINED_SEGMENT = "h", "s"
-CUSTOMER = {"id": "c1", "type": "customer_id", "collection": "users", "encoding": "none"}
+
+People = tuple[int, ...]
+ALONE: st.SearchStrategy[People] = st.just((1,))
+SOMEBODY: st.SearchStrategy[People] = st.sampled_from(
+    [(1,), (1,), (2,), (2,), (2,), (3,), (1, 2), (2, 3), (3, 1), (3, 1, 2)]
+)
+"""Who a record is about, the sender first; of several it says that they are one."""
 
 
 def segment_id(key: str) -> str:
@@ -79,6 +85,7 @@ class Step:
 
     ``held_back_ms``: how long after its receipt the record came. ``at_once``: it happened when the one before it
     did, however late that is. ``repeats``: which earlier step's messageId it has, counted back; 0: its own.
+    ``people``: whom it is about, the sender first.
     """
 
     gap_ms: int
@@ -91,9 +98,10 @@ class Step:
     source: str | None
     named: bool
     repeats: int
+    people: People
 
 
-def steps(kinds: Sequence[str]) -> st.SearchStrategy[Step]:
+def steps(kinds: Sequence[str], people: st.SearchStrategy[People]) -> st.SearchStrategy[Step]:
     return st.builds(
         Step,
         gap_ms=GAPS_MS,
@@ -106,10 +114,11 @@ def steps(kinds: Sequence[str]) -> st.SearchStrategy[Step]:
         source=st.sampled_from(["web", "app", None]),
         named=st.sampled_from([True, True, True, False]),
         repeats=st.sampled_from([0, 0, 0, 0, 0, 1, 2]),
+        people=people,
     )
 
 
-def logs(features: Features) -> "st.SearchStrategy[Log]":
+def logs(features: Features, people: st.SearchStrategy[People] = ALONE) -> "st.SearchStrategy[Log]":
     """Logs of those kinds of records that these features look at, and of others."""
     kinds = ["Bought", "Bought", "Bought", "Seen", "Seen", "Seen", "page", "identify"]
     if features & {Feature.TRAITS, Feature.REFERENCES, Feature.DATES}:
@@ -119,7 +128,7 @@ def logs(features: Features) -> "st.SearchStrategy[Log]":
     if Feature.PASSTHROUGH in features:
         kinds += ["qualify"] * 4 + ["disqualify"] * 4
     lengths = st.integers(1, 12)
-    return lengths.flatmap(lambda n: st.lists(steps(kinds), min_size=n, max_size=n)).map(log_of)
+    return lengths.flatmap(lambda n: st.lists(steps(kinds, people), min_size=n, max_size=n)).map(log_of)
 
 
 # --- The log ----------------------------------------------------------------------------------------------------
@@ -165,14 +174,15 @@ def log_of(listed: Sequence[Step]) -> Log:
 
 
 def _tracking_line(step: Step, at_ms: int, message_id: str) -> dict[str, Any]:
+    sender = step.people[0]
     value: dict[str, Any] = {
         "messageId": message_id,
-        "anonymousId": "a1",
+        "anonymousId": f"a{sender}",
         "timestamp": iso(at_ms - step.late_ms),
-        "context": {"externalIds": [CUSTOMER], "page": {"title": step.title}},
+        "context": {"externalIds": [_customer(person) for person in step.people], "page": {"title": step.title}},
     }
     if step.named:
-        value["userId"] = "u1"
+        value["userId"] = f"u{sender}"
     if step.held_back_ms:
         value["receivedAt"] = iso(at_ms - step.held_back_ms)
     if step.source:
@@ -187,12 +197,16 @@ def _tracking_line(step: Step, at_ms: int, message_id: str) -> dict[str, Any]:
     return {"at": iso(at_ms), "topic": "tracking-events", "value": value}
 
 
+def _customer(person: int) -> dict[str, str]:
+    return {"id": f"c{person}", "type": "customer_id", "collection": "users", "encoding": "none"}
+
+
 def _passthrough_line(step: Step, at_ms: int, message_id: str) -> dict[str, Any]:
     value = {
         "type": "passthrough",
         "messageId": message_id,
         "action": step.kind,
-        "identifiers": {"customer_id": CUSTOMER["id"]},
+        "identifiers": {"customer_id": f"c{step.people[0]}"},
         "data": {"audience_id": segment_id(_segment(step)), "ts": (at_ms - step.late_ms) / SECOND},
     }
     return {"at": iso(at_ms), "topic": "passthrough-events", "value": value}
@@ -205,7 +219,14 @@ def _segment(step: Step) -> str:
 def record_of(step: Step, at_ms: int) -> Record:
     """What the oracle is told: a time of the future is the receipt's; a page is an event of that name."""
     if step.kind in {"qualify", "disqualify"}:
-        return Record(at_ms, at_ms - step.late_ms, segment=_segment(step), qualified=step.kind == "qualify", user=False)
+        return Record(
+            at_ms,
+            at_ms - step.late_ms,
+            segment=_segment(step),
+            qualified=step.kind == "qualify",
+            user=False,
+            people=step.people[:1],
+        )
     received_ms = at_ms - step.held_back_ms
     identify = step.kind == "identify"
     page = {"page_name": "Home"} if step.kind == "page" else {}
@@ -220,4 +241,5 @@ def record_of(step: Step, at_ms: int) -> Record:
         traits=step.values if identify else {},
         user=step.named,
         anonymous=True,
+        people=step.people,
     )

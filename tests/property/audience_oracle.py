@@ -6,14 +6,15 @@ formula. Changes are what differs between one evaluation and the next, and the i
 *all* at which anything could differ: every record, and every time in the log moved by every duration in the
 definitions, a millisecond before and after it as well.
 
-The language is covered but for accounts (ANY, ALL) and entities. A profile is one from the start: no merges, and
-no definitions that come, change or go.
+The language is covered but for accounts (ANY, ALL) and entities. Merges are ``audience_oracle_merges``'s matter;
+no definitions come, change or go.
 
 Source: Segment, "Query Language Reference"; docs/decisions.md.
 """
 
 import dataclasses
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from heapq import heapify, heappop, heappush
 from typing import Any, Literal, NamedTuple
 
@@ -22,7 +23,7 @@ from tests.property.audience_oracle_records import Definitions, Record
 from tests.property.audience_oracle_values import as_json, moment_of
 from worker.audiences.language import tree
 
-Reason = Literal["event", "time", "passthrough"]
+Reason = Literal["event", "time", "passthrough", "merge"]
 
 
 class AmbiguousError(Exception):
@@ -37,12 +38,14 @@ class Transition(NamedTuple):
 
     None: either is right. It came at the very moment of a record that changed nothing itself, or it is of
     another audience than the one that the record is about.
+    ``merged_into``: the profile that has this one taken in, by name, when it leaves for that.
     """
 
     key: str
     at_ms: int
     entered: bool
     reason: Reason | None
+    merged_into: int | None = None
 
 
 class TraitChange(NamedTuple):
@@ -51,6 +54,9 @@ class TraitChange(NamedTuple):
     key: str
     at_ms: int
     value: Any
+
+
+Change = Transition | TraitChange
 
 
 class State(NamedTuple):
@@ -67,16 +73,78 @@ class State(NamedTuple):
 NOTHING = State(frozenset(), {}, {})
 
 
-class Occasion(NamedTuple):
-    """An evaluation; ``record``: what it is for, None: because of the time. ``is_last``: of the records of now."""
+@dataclass
+class Course:
+    """How one profile fares. ``log``: what is its own so far, in the order of arrival; ``found``: its changes so far.
 
-    now_ms: int
-    log: Sequence[Record]
-    record: Record | None = None
-    is_last: bool = True
+    ``before``: what the last evaluation came to; ``reached_ms``: up to when all is evaluated.
+    """
+
+    definitions: Definitions
+    order: Sequence[str]
+    log: list[Record] = field(default_factory=list)
+    before: State = NOTHING
+    reached_ms: int = -1
+    found: list[Change] = field(default_factory=list)
+
+    def pass_time(self, until_ms: int) -> None:
+        """Up to and including that moment nothing comes."""
+        for now_ms in instants(self.definitions, self.log):
+            if self.reached_ms < now_ms <= until_ms:
+                self._change(now_ms, state_at(self.definitions, self.log, now_ms=now_ms, before=self.before.traits))
+        self.reached_ms = max(self.reached_ms, until_ms)
+
+    def take(self, record: Record, *, is_last: bool) -> None:
+        """A record comes; ``is_last``: none other comes at the same instant.
+
+        An instant at which a record comes is the record's: time alone is looked at strictly between records.
+
+        Raises:
+            AmbiguousError: two orders of events are right.
+        """
+        now_ms = record.at_ms
+        self.pass_time(now_ms - 1)
+        without = state_at(self.definitions, self.log, now_ms=now_ms, before=self.before.traits)
+        self.log.append(record)
+        now = state_at(self.definitions, self.log, now_ms=now_ms, before=self.before.traits)
+        if self.before not in (now, without) and not is_last:
+            raise AmbiguousError
+        self.reached_ms = now_ms
+        if now == without:
+            self._change(now_ms, now, reason=None)
+        elif record.segment is None:
+            self._change(now_ms, now, reason="event")
+        else:
+            self._change(now_ms, now, reason=None, own={record.segment: "passthrough"})
+
+    def unite(self, log: list[Record], others: Sequence[State]) -> None:
+        """The log is this one from now on, to the moment of its last record; ``others``: what its other parts came to.
+
+        A counter that any of them had goes on counting.
+        """
+        now_ms = log[-1].at_ms
+        self.pass_time(now_ms - 1)
+        self.log, self.reached_ms = log, now_ms
+        counted = {key: value for state in (*others, self.before) for key, value in state.traits.items()}
+        self._change(now_ms, state_at(self.definitions, log, now_ms=now_ms, before=counted), reason="merge")
+
+    def _change(
+        self, now_ms: int, now: State, *, reason: Reason | None = "time", own: Mapping[str, Reason] | None = None
+    ) -> None:
+        """``own``: reasons of single audiences."""
+        own = own or {}
+        for key in self.order:
+            entered = key in now.members
+            if entered != (key in self.before.members):
+                self.found.append(Transition(key, now_ms, entered, own.get(key, reason)))
+        for key in self.order:
+            value = now.shown.get(key)
+            if as_json(value) != as_json(self.before.shown.get(key)):
+                self.found.append(TraitChange(key, now_ms, value))
+        self.before = now
 
 
-def changes(definitions: Definitions, records: Sequence[Record], *, until_ms: int) -> list[Transition | TraitChange]:
+def changes(definitions: Definitions, records: Sequence[Record], *, until_ms: int) -> list[Change]:
     """Every change of the profile up to and including ``until_ms``, in order.
 
     ``records``: in the order of their arrival, ``at_ms`` non-decreasing. Of one evaluation audiences come before
@@ -85,21 +153,16 @@ def changes(definitions: Definitions, records: Sequence[Record], *, until_ms: in
     Raises:
         AmbiguousError: two orders of events are right.
     """
-    order = output_order(definitions, {record.segment for record in records if record.segment is not None})
-    found: list[Transition | TraitChange] = []
-    before = NOTHING
-    for occasion in _occasions(definitions, records, until_ms):
-        now = state_at(definitions, occasion.log, now_ms=occasion.now_ms, before=before.traits)
-        alone = False
-        if occasion.record is not None and now != before:
-            without = state_at(definitions, occasion.log[:-1], now_ms=occasion.now_ms, before=before.traits)
-            alone = now == without
-            if without != before and not occasion.is_last:
-                raise AmbiguousError
-        found += _transitions(occasion, before, now, order=order, by_time_alone=alone)
-        found += _trait_changes(occasion, before, now, order=order)
-        before = now
-    return found
+    course = Course(definitions, output_order(definitions, segments_of(records)))
+    for index, record in enumerate(records):
+        course.take(record, is_last=all(later.at_ms > record.at_ms for later in records[index + 1 :]))
+    course.pass_time(until_ms)
+    return course.found
+
+
+def segments_of(records: Iterable[Record]) -> set[str]:
+    """The external audiences that somebody speaks of."""
+    return {record.segment for record in records if record.segment is not None}
 
 
 def state_at(
@@ -117,39 +180,7 @@ def state_at(
     )
 
 
-def _transitions(
-    occasion: Occasion, before: State, now: State, *, order: Sequence[str], by_time_alone: bool
-) -> Iterator[Transition]:
-    record = occasion.record
-    for key in order:
-        if (key in now.members) == (key in before.members):
-            continue
-        reason: Reason | None = "time" if record is None else "event"
-        if record is not None and record.segment is not None:
-            reason = "passthrough" if key == record.segment else None
-        yield Transition(key, occasion.now_ms, key in now.members, None if by_time_alone else reason)
-
-
-def _trait_changes(occasion: Occasion, before: State, now: State, *, order: Sequence[str]) -> Iterator[TraitChange]:
-    for key in order:
-        value = now.shown.get(key)
-        if as_json(value) != as_json(before.shown.get(key)):
-            yield TraitChange(key, occasion.now_ms, value)
-
-
 # --- When something is evaluated --------------------------------------------------------------------------------
-
-
-def _occasions(definitions: Definitions, records: Sequence[Record], until_ms: int) -> Iterator[Occasion]:
-    """An instant at which a record comes is the record's: time alone is looked at strictly between records."""
-    times_ms = instants(definitions, records)
-    for index, record in enumerate(records):
-        log = records[: index + 1]
-        next_ms = records[index + 1].at_ms if index + 1 < len(records) else until_ms + 1
-        yield Occasion(record.at_ms, log, record, is_last=next_ms > record.at_ms)
-        for now_ms in times_ms:
-            if record.at_ms < now_ms < next_ms:
-                yield Occasion(now_ms, log)
 
 
 def instants(definitions: Definitions, records: Sequence[Record]) -> list[int]:

@@ -15,6 +15,7 @@ class Record:
     ``received_ms``: the receipt, never after ``at_ms``; None: the same.
     ``segment``: the key of an external audience, of which the record says at ``ts_ms`` whether the profile is
     in it (``qualified``). ``user``, ``anonymous``: whether it names a user id, an anonymous id.
+    ``people``: whom it is about; of several it says that they are one (``audience_oracle_merges``).
     """
 
     at_ms: int
@@ -29,6 +30,7 @@ class Record:
     qualified: bool = False
     user: bool = True
     anonymous: bool = False
+    people: tuple[int, ...] = (1,)
 
     @property
     def age(self) -> tuple[int, int]:

@@ -105,7 +105,8 @@ def text_of(change: Change, left_open: set[Transition]) -> str:
     if isinstance(change, TraitChange):
         return f"{iso(change.at_ms)} {change.key} = {as_json(change.value)}"
     reason = "either" if change._replace(reason=None) in left_open else change.reason
-    return f"{iso(change.at_ms)} {'enter' if change.entered else 'exit'} {change.key} ({reason})"
+    into = "" if change.merged_into is None else f" into {change.merged_into}"
+    return f"{iso(change.at_ms)} {'enter' if change.entered else 'exit'} {change.key} ({reason}{into})"
 
 
 # --- The families -----------------------------------------------------------------------------------------------

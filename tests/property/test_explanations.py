@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from tests.acceptance.moments import ms
 from tests.property.audience_comparisons import Feature, Features
 from tests.property.audience_definitions import definition_sets
-from tests.property.audience_logs import CUSTOMER, SPAN_MS, Log, logs
+from tests.property.audience_logs import SPAN_MS, Log, logs
 from tests.property.test_audiences_against_oracle import ALL, FUNNELS, F, family
 from worker.audiences.conditions import Verdict
 from worker.audiences.explanation.explain import explain
@@ -31,7 +31,7 @@ from worker.profiles.codec import encode
 
 pytestmark = pytest.mark.property
 
-PERSON = Identifier(CUSTOMER["type"], CUSTOMER["id"])
+PERSON = Identifier("customer_id", "c1")
 
 
 class Stage(NamedTuple):

@@ -54,7 +54,11 @@ class Connections:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Options:
-    """What the engine wants of the settings. Intervals and windows in milliseconds; see docs/settings.md."""
+    """What the engine wants of the settings. Intervals and windows in milliseconds; see docs/settings.md.
+
+    ``keep_writes``: no transaction before the store has kept what its batch has written.
+    ``laid_out``: the start-up checks have noted the space in the store; that it is gone is noticed from then on.
+    """
 
     space_id: str = "default"
     topic_prefix: str = ""
@@ -70,6 +74,8 @@ class Options:
     definitions_interval_ms: int = 250
     clock_margin_ms: int = 0
     hold_max_ms: int = 300_000
+    keep_writes: bool = False
+    laid_out: bool = False
 
 
 def assemble(connections: Connections, options: Options) -> Loop:
@@ -84,6 +90,7 @@ def assemble(connections: Connections, options: Options) -> Loop:
         catalog.documents(connections.avro, options.identity_caps),
         topic=topic_name(catalog.DEFINITIONS_TOPIC),
         interval_ms=options.definitions_interval_ms,
+        laid_out=options.laid_out,
     )
     batcher = Batcher(
         producer=connections.producer,
@@ -94,6 +101,7 @@ def assemble(connections: Connections, options: Options) -> Loop:
         topic_name=topic_name,
         mailbox_partitions=connections.mailbox_partitions,
         avro_outputs=connections.avro_outputs,
+        keep=store.keep if options.keep_writes else None,
     )
     return Loop(batcher, Limits(options.batch_records, options.scan_interval_ms))
 
@@ -138,6 +146,7 @@ def _folding(connections: Connections, options: Options) -> Folding | None:
             notes=notes,
             cached_profiles=options.cached_profiles,
             draw_owner=connections.draw_owner,
+            laid_out=options.laid_out,
         ),
         notes=notes,
         timers=Timers(store, partitions=partitions, ticks_max=options.ticks_max),

@@ -67,6 +67,7 @@ class Replica:
     _lag: Lag = field(default_factory=Lag)
     _behind: int = 0
     _overdue: bool = False
+    _lost_slots: int = 0
     _totals: _Totals = field(default_factory=_Totals)
 
     def run(self, stop: Event) -> None:
@@ -97,6 +98,8 @@ class Replica:
     def _turned(self, report: Report | None) -> None:
         now_s = time.monotonic()
         self._turned_s, self._trouble = now_s, None
+        if self.loop.lost_slots > self._lost_slots:
+            self._lose(self.loop.lost_slots - self._lost_slots)
         if report is not None:
             self._count(report)
         if now_s - self._observed_s >= OBSERVE_INTERVAL_S:
@@ -106,6 +109,11 @@ class Replica:
         if now_s - self._told_s >= SUMMARY_INTERVAL_S:
             self._tell(now_s - self._told_s)
             self._told_s = now_s
+
+    def _lose(self, slots: int) -> None:
+        self._lost_slots += slots
+        self.metrics.redis_lost(slots)
+        self.log.error("redis_lost_writes", slots=slots, hint="Redis had acknowledged them; see deploy/RUNBOOK.md")
 
     def _count(self, report: Report) -> None:
         books, name = report.books, self.bare_name
@@ -157,6 +165,7 @@ class Replica:
             self.metrics.audience_sizes(self.read_sizes())
         except DependencyError as error:  # the next turn meets it too and says so
             self._trouble = str(error)
+            self.loop.doubt()
         ready, _ = self.ready()
         self.metrics.ready(yes=ready)
 

@@ -19,7 +19,8 @@ from worker.engine.books import Books
 from worker.engine.externals import external_key
 from worker.engine.output import Output
 from worker.engine.route import refused
-from worker.errors import DependencyError, InputError, StateConflictError
+from worker.engine.startup import MAILBOX_KEY, MEND
+from worker.errors import DependencyError, InputError, StateConflictError, StoreLostError
 from worker.identity.rules import Rules
 from worker.ports import Record, Store, Swap
 
@@ -91,10 +92,16 @@ def read_book(store: Store) -> Book:
 
 
 class Control:
-    """``topic``: full name of ``definitions``; ``interval_ms``: between two looks at the book's version."""
+    """``topic``: full name of ``definitions``; ``interval_ms``: between two looks at the book's version.
 
-    def __init__(self, store: Store, documents: Documents, *, topic: str, interval_ms: int) -> None:
+    ``laid_out``: the store knows the space; should it not do so any more, it has lost it.
+    """
+
+    def __init__(
+        self, store: Store, documents: Documents, *, topic: str, interval_ms: int, laid_out: bool = False
+    ) -> None:
         self._store = store
+        self._laid_out = laid_out
         self._documents = documents
         self._interpret = lru_cache(maxsize=INTERPRETED)(documents.interpret)
         self._topic = topic
@@ -110,11 +117,17 @@ class Control:
         return self._book
 
     def follow(self, now_ms: int) -> None:
-        """Look now and then whether the book has a new version."""
+        """Look now and then whether the book has a new version.
+
+        Raises:
+            StoreLostError: the store does not know the space any more.
+        """
         if self._followed_ms is not None and now_ms - self._followed_ms < self._interval_ms:
             return
         self._followed_ms = now_ms
-        (version,) = self._store.read([VERSION_KEY]).get()
+        version, mailbox = self._store.read([VERSION_KEY, MAILBOX_KEY]).get()
+        if self._laid_out and mailbox is None:
+            raise StoreLostError(f"Redis has lost the definitions and identities of this space; {MEND}")
         if int(version or 0) != self._book.version:
             self.refresh()
 
@@ -255,9 +268,13 @@ class Control:
 
 
 def _followed(before: Entry | None, document: bytes | None, *, offset: int) -> Entry:
-    """The entry of a document that comes after another one; the same when it says the same."""
+    """The entry of a document that comes after another one; the same when it says the same.
+
+    A deletion is no revision: a key used again goes on where it stopped.
+    """
+    revisions = int(document is not None)
     if before is None:
-        return Entry(1, offset, document)
+        return Entry(revisions, offset, document)
     if before.document == document:
         return before
-    return Entry(before.revision + 1, offset if before.document is None else before.created, document)
+    return Entry(before.revision + revisions, offset if before.document is None else before.created, document)

@@ -57,6 +57,7 @@ class Loop:
         self._folding: Folding | None = batcher.folding
         self._scanned_ms: int | None = None
         self.scan: Scan | None = None
+        self.lost_slots = 0  # so often a state slot was found to have lost what was committed to it
         self._in_doubt = True
         self._awaited_mail = 0  # records that we have written into our own partitions and not read yet
 
@@ -75,6 +76,10 @@ class Loop:
         except DependencyError:
             self._in_doubt = True
             raise
+
+    def doubt(self) -> None:
+        """A connection has failed outside a turn: what was written over it may be lost."""
+        self._in_doubt = True
 
     def _start_afresh(self) -> None:
         """Fence whatever was left open under our id; back to the committed offsets with nothing in memory."""
@@ -114,7 +119,7 @@ class Loop:
             mailbox = self._poll_mailbox(self._folding, timeout_s)
             if mailbox.changed:
                 self._folding.forget()
-                self._folding.take()
+                self.lost_slots += self._folding.take()
         if self._routing is not None:
             left = max(1, room - len(mailbox.records))
             inputs = self._routing.source.poll(left, 0.0 if mailbox.records else timeout_s)
@@ -140,10 +145,16 @@ class Loop:
             return []
         owned = [partition.partition for partition in assignment]
         own = folding.sweep.next(owned, self._control.catalogue, now_ms)
-        if self._scanned_ms is None or now_ms - self._scanned_ms >= self._limits.scan_interval_ms:
+        if self._scan_is_due(folding, now_ms):
             self._scanned_ms = now_ms
             until_ms = folding.hold.until(now_ms)
             own += folding.timers.scan(owned, until_ms=until_ms, now_ms=now_ms)
             own += folding.notes.scan(owned, until_ms=until_ms, now_ms=now_ms)
             self.scan = Scan(folding.timers.due, now_ms - until_ms, folding.hold.overdue)
         return own
+
+    def _scan_is_due(self, folding: Folding, now_ms: int) -> bool:
+        """When many fall due together the next ticks follow at once: what limits them is the work, not the clock."""
+        if self._scanned_ms is None or folding.timers.is_full:
+            return True
+        return now_ms - self._scanned_ms >= self._limits.scan_interval_ms

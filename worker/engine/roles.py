@@ -51,7 +51,9 @@ class Folding:
         self.notes.forget()
         self.sweep.forget()
 
-    def take(self) -> None:
-        """Own the state slots of the partitions that are ours now."""
+    def take(self) -> int:
+        """Own the state slots of the partitions that are ours now; how many of them have lost what we had committed."""
         owned = {partition.partition for partition in self.source.assignment()}
-        self.folder.take([slot for slot in range(STATE_SLOTS) if partition_of(slot, self.partitions) in owned])
+        slots = [slot for slot in range(STATE_SLOTS) if partition_of(slot, self.partitions) in owned]
+        self.folder.take(slots)
+        return self.folder.count_lost(slots)

@@ -28,9 +28,11 @@ class Timers:
         self._ticks_max = ticks_max
         self._ticked: dict[bytes, tuple[int, int]] = {}
         self.due = 0  # profiles that the last scan found due, ticked already or not
+        self.is_full = False  # whether the last scan has left some of them for the next one
 
     def forget(self) -> None:
         self._ticked.clear()
+        self.is_full = False
 
     def scan(self, owned: Iterable[int], *, until_ms: int, now_ms: int) -> list[Output]:
         """Ticks for what is due at or before ``until_ms`` in the owned mailbox partitions."""
@@ -42,12 +44,14 @@ class Timers:
         standing = {profile for _, profile in found}
         self.due = len(standing)
         self._ticked = {profile: entry for profile, entry in self._ticked.items() if profile in standing}
+        self.is_full = False
         ticks: list[Output] = []
         for due, profile in found:
             ticked = self._ticked.get(profile)
             if ticked is not None and ticked[0] == due and now_ms < ticked[1]:
                 continue
             if len(ticks) == self._ticks_max:
+                self.is_full = True
                 break
             self._ticked[profile] = (due, now_ms + REPEAT_AFTER_MS)
             ticks.append(self._tick(profile, due))

@@ -5,7 +5,7 @@ are decoded when a leaf is touched, not with the state (``worker.audiences.kept`
 """
 
 from array import array
-from typing import Any, SupportsBytes
+from typing import Any
 
 import msgspec
 
@@ -36,7 +36,9 @@ class _Wire(msgspec.Struct, array_like=True, gc=False):
 
 def _pack(value: Any) -> bytes:
     """An accumulator that somebody has touched; what it holds is its leaf's business."""
-    if isinstance(value, array | SupportsBytes):
+    if isinstance(value, array):
+        return value.tobytes()
+    if hasattr(value, "__bytes__"):  # asking whether it is a SupportsBytes takes longer than packing it
         return bytes(value)
     raise InvariantError(f"a state holds a {type(value).__name__}")
 
