@@ -95,9 +95,9 @@ def redis_server() -> Iterator[str]:
 
 @contextlib.contextmanager
 def _kafka_process() -> Iterator[str]:
-    java = program("java", "install Java 17 or newer", KAFKA_VARIABLE)
+    java = _program("java", "install Java 17 or newer", KAFKA_VARIABLE)
     _fetch_kafka_jars()
-    with temporary_folder("kafka") as folder:
+    with _folder("kafka") as folder:
         port, controller_port = free_ports(2)
         properties = folder / "server.properties"
         settings = _kafka_settings(port, controller_port) | {"log.dirs": str(folder / "data")}
@@ -111,23 +111,23 @@ def _kafka_process() -> Iterator[str]:
             timeout=START_TIMEOUT_S,
         )
         command = [*run[:1], "-Xmx768m", *run[1:], "kafka.Kafka", str(properties)]
-        with server_process(command, folder, lambda: _kafka_answers(f"127.0.0.1:{port}")):
+        with _process(command, folder, lambda: _kafka_answers(f"127.0.0.1:{port}")):
             yield f"127.0.0.1:{port}"
 
 
 @contextlib.contextmanager
 def _redis_process() -> Iterator[str]:
-    path = program("redis-server", "install redis-server", REDIS_VARIABLE)
-    with temporary_folder("redis") as folder:
+    program = _program("redis-server", "install redis-server", REDIS_VARIABLE)
+    with _folder("redis") as folder:
         [port] = free_ports(1)
         url = f"redis://127.0.0.1:{port}/0"
-        command = [path, "--port", str(port), "--bind", "127.0.0.1", "--dir", str(folder)]
-        with server_process([*command, "--save", "", "--appendonly", "no"], folder, lambda: _redis_answers(url)):
+        command = [program, "--port", str(port), "--bind", "127.0.0.1", "--dir", str(folder)]
+        with _process([*command, "--save", "", "--appendonly", "no"], folder, lambda: _redis_answers(url)):
             yield url
 
 
 @contextlib.contextmanager
-def server_process(command: Sequence[str], folder: Path, answers: Callable[[], bool]) -> Iterator[None]:
+def _process(command: Sequence[str], folder: Path, answers: Callable[[], bool]) -> Iterator[None]:
     """Run a server until the context ends; entered once it answers."""
     log = folder / "server.log"
     with (
@@ -191,7 +191,7 @@ def _fetch_kafka_jars() -> None:
     complete = KAFKA_JARS / ".complete"
     if complete.exists():
         return
-    program("mvn", "install Maven", KAFKA_VARIABLE)
+    _program("mvn", "install Maven", KAFKA_VARIABLE)
     fetched = subprocess.run(FETCH_JARS, capture_output=True, text=True, check=False)
     if fetched.returncode:
         said = (fetched.stdout + fetched.stderr)[-2_000:]
@@ -199,7 +199,7 @@ def _fetch_kafka_jars() -> None:
     complete.touch()
 
 
-def program(name: str, mend: str, variable: str) -> str:
+def _program(name: str, mend: str, variable: str) -> str:
     path = shutil.which(name)
     if path is None:
         raise ServiceMissingError(f"there is no `{name}`: {mend}, start Docker, or set {variable}")
@@ -207,7 +207,7 @@ def program(name: str, mend: str, variable: str) -> str:
 
 
 @contextlib.contextmanager
-def temporary_folder(name: str) -> Iterator[Path]:
+def _folder(name: str) -> Iterator[Path]:
     folder = Path(tempfile.mkdtemp(prefix=f"audience-worker-{name}-"))
     try:
         yield folder

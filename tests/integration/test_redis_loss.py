@@ -6,12 +6,13 @@ What is shown here is told in deploy/RUNBOOK.md, "Redis".
 from collections.abc import Iterator
 
 import pytest
+from redis.crc import key_slot
 
 from tests.acceptance.lines import Output, audiences, seen
 from tests.integration.process import Worker, lines_of, until
 from tests.integration.test_start import bought, only_fault
 from tests.integration.world import World
-from tests.redis_processes import RedisCluster, RedisProcess, redis_cluster, redis_process
+from tests.redis_processes import SLOTS, RedisCluster, RedisProcess, redis_cluster, redis_process
 
 BEGIN_ANEW = "deploy/RUNBOOK.md says how to begin anew"
 IMPATIENT = {"AW_REDIS_TIMEOUT_S": "0.5"}
@@ -121,8 +122,10 @@ def test_a_node_of_a_cluster_that_comes_back_empty_ends_the_worker(buyers: World
 
 def without_identities(cluster: RedisCluster, world: World) -> RedisProcess:
     """A node that has states, and not the list of what belongs to the space."""
-    tag = f"aw:{{{world.settings['AW_SPACE_ID']}}}:"
-    return next(node for node in cluster.nodes if not any(node.client().scan_iter(match=f"{tag}*", count=10_000)))
+    slot, nodes = key_slot(f"aw:{{{world.settings['AW_SPACE_ID']}}}:topics".encode()), cluster.nodes
+    return next(
+        node for number, node in enumerate(nodes) if slot < SLOTS * number // 3 or slot >= SLOTS * (number + 1) // 3
+    )
 
 
 def test_writes_that_redis_had_acknowledged_and_lost_are_told_of(buyers: World, server: RedisProcess) -> None:
