@@ -11,6 +11,7 @@ from tests.acceptance.lines import audiences, seen
 from tests.integration.crowd import DEFINITIONS, crowd
 from tests.integration.process import until
 from tests.integration.test_kill import DONE_TIMEOUT_S, INPUTS, SLOWLY, nobody_can_tell, routed_by_all
+from tests.integration.test_redis_loss import says_no
 from tests.integration.test_start import bought, only_fault
 from tests.integration.world import World
 from tests.redis_processes import RedisProcess, redis_process
@@ -111,9 +112,7 @@ def test_a_replica_that_is_gone_holds_up_everything_and_loses_nothing(world: Wor
         pair.replica.pause()
         world.write([bought(2, user="meanwhile")])
         until(lambda: "has not reached its replicas in time" in worker.log(), "the worker to notice")
-        page = worker.page("/readyz")
-        assert page is not None
-        assert (page.status, "has not reached its replicas" in page.body) == (503, True)
+        until(lambda: says_no(worker, "has not reached its replicas"), "/readyz to say so")
         assert len(world.outputs("audience-changes")) == 1
         pair.replica.resume()
         changes = world.changes(2)
