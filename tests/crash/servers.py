@@ -95,10 +95,10 @@ class KafkaServer:
 
     def __init__(self, folder: Path, changes: Mapping[str, str] = MappingProxyType({})) -> None:
         java = services.program("java", "install Java 17 or newer", services.KAFKA_VARIABLE)
-        services._fetch_kafka_jars()
+        services.fetch_kafka_jars()
         direct, proxied, behind, controller = services.free_ports(4)
         properties = folder / "server.properties"
-        settings = services._kafka_settings(direct, controller) | {
+        settings = services.kafka_settings(direct, controller) | {
             "log.dirs": str(folder / "data"),
             "listeners": f"PLAINTEXT://127.0.0.1:{direct},WORKERS://127.0.0.1:{behind},"
             f"CONTROLLER://127.0.0.1:{controller}",
@@ -120,7 +120,7 @@ class KafkaServer:
         self.servers = f"127.0.0.1:{proxied}"
         self.proxy = Proxy(proxied, behind)
         command = [*run[:1], "-Xmx768m", *run[1:], "kafka.Kafka", str(properties)]
-        self._server = Server(command, folder, lambda: services._kafka_answers(self.direct_servers))
+        self._server = Server(command, folder, lambda: services.kafka_answers(self.direct_servers))
 
     def start(self) -> None:
         self._server.start()
