@@ -8,11 +8,12 @@ KAFKA_JARS := tests/kafka/lib/.complete
 ARGS ?=
 PYTEST_ARGS ?=
 SECONDS ?= 60
+FAULTS ?= 20
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo run test lint types imports check integration fuzz mutants crash bench format lock clean services
+.PHONY: help setup demo run test lint types imports check integration fuzz mutants crash recovery bench format lock clean services
 
 help: ## List these verbs
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -37,8 +38,11 @@ fuzz: setup ## Random schedules of crashes and faults over the whole engine; SEC
 mutants: setup services ## Break the code in every way that matters; some test must catch each
 	$(BIN)/python -m tests.mutants $(ARGS)
 
-crash: setup services ## Only what kills workers and servers
-	$(BIN)/pytest tests/crash $(PYTEST_ARGS)
+crash: setup mortals ## Kill workers, Kafka and Redis, read what was committed; FAULTS=500, SEED=7
+	$(BIN)/python -m tests.crash --faults $(FAULTS) $(if $(SEED),--seed $(SEED)) $(ARGS)
+
+recovery: setup mortals ## How long readers wait when a worker dies or is restarted; ARGS="--runs 5"
+	$(BIN)/python -m tests.crash.recovery $(ARGS)
 
 bench: setup services ## Measure; prints a table, changes nothing
 	$(BIN)/python -m tests.benchmarks $(ARGS)
@@ -87,7 +91,9 @@ else
 services: redis-server $(KAFKA_JARS)
 endif
 
-.PHONY: redis-server
+.PHONY: redis-server mortals
+mortals: redis-server $(KAFKA_JARS) # servers that are killed are always our own
+
 redis-server:
 	@command -v redis-server > /dev/null || $(call install,redis-server,redis-server)
 

@@ -29,6 +29,8 @@ NAME_PROPERTIES = {"page": "page_name", "screen": "screen_name"}
 
 Source: Segment, "Audiences" (page and screen conditions)."""
 
+NAME_HALVES = (("firstName", "lastName"), ("first_name", "last_name"))
+
 NO_TRAITS: Mapping[str, Any] = {}
 
 
@@ -150,9 +152,24 @@ class Event:
         return self._occurrence
 
     def traits(self) -> Mapping[str, Any]:
-        if self._event.type != "identify":
+        event = self._event
+        if event.traits is msgspec.UNSET or event.type == "group":  # a group's are the account's
             return NO_TRAITS
-        return mailbox.decode_object(self._event.traits)
+        return _with_full_name(mailbox.decode_object(event.traits))
+
+
+def _with_full_name(traits: dict[str, Any]) -> dict[str, Any]:
+    """With ``name``, where only its two halves have been sent.
+
+    Source: Segment, "Spec: Identify" (reserved traits).
+    """
+    if "name" in traits:
+        return traits
+    for halves in NAME_HALVES:
+        first, last = (traits.get(half) for half in halves)
+        if isinstance(first, str) and isinstance(last, str) and first and last:
+            return {**traits, "name": f"{first} {last}"}
+    return traits
 
 
 class Forward(Event):

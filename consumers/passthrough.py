@@ -20,9 +20,6 @@ def consume(record: Record, catalogue: Catalogue, rules: Rules, *, require_defin
     event = read(record.value or b"", received_ms=record.timestamp_ms, high_confidence=rules.high_confidence)
     if isinstance(event, Refusal):
         return event
-    refusal = _refuse_key(event.data.audience_id, catalogue, require_definition=require_definition)
-    if refusal is not None:
-        return refusal
     kind, raw = event.identifier
     identifier = Identifier(kind, normalised(kind, raw) or "")
     refusal = refuse_identifiers([identifier])
@@ -30,6 +27,9 @@ def consume(record: Record, catalogue: Catalogue, rules: Rules, *, require_defin
         return refusal
     if not identifier.value or rules.blocked(identifier.value):
         return Refusal(Reason.NO_MATCHING_IDENTIFIERS, f"the {kind} of the event is blocked")
+    refusal = _refuse_key(event.data.audience_id, catalogue, require_definition=require_definition)
+    if refusal is not None:
+        return refusal
     undefined = event.data.audience_id not in catalogue.key_by_external
     return Accepted(
         event.messageId,

@@ -9,12 +9,17 @@ from schemas.ids import coordinates_id
 from schemas.reasons import Reason, Refusal
 from schemas.times import parse_ms
 from schemas.tracking import read
+from schemas.tracking_careful import read_who
 from worker.cache import TwoGenerations
 from worker.engine.intake import Accepted
 from worker.identity.extract import extract, has_only_ids, normalised, refuse_identifiers
 from worker.identity.resolve import Violation, ViolationKind
 from worker.identity.rules import GROUP_ID, Identifier, Rules
 from worker.ports import Record
+
+_REASONS = list(Reason)
+BEHIND_IDENTIFIERS = frozenset(_REASONS[_REASONS.index(Reason.IDENTIFIER_TOO_LONG) + 1 :])
+"""Reasons that stand in the closed list behind those of identifiers, which are looked for last."""
 
 
 class Promoted(NamedTuple):
@@ -73,9 +78,10 @@ def consume(record: Record, rules: Rules, promotions: Promotions) -> Accepted | 
 
     Source: docs/records.md, "Tracking events"; docs/decisions.md, "Identity" and "Deduplication".
     """
-    event = read(record.value or b"", received_ms=record.timestamp_ms)
+    value = record.value or b""
+    event = read(value, received_ms=record.timestamp_ms)
     if isinstance(event, Refusal):
-        return event
+        return event if event.reason not in BEHIND_IDENTIFIERS else _first_refusal(event, value, rules)
     promoted = promotions.of(event, rules)
     if isinstance(promoted, Refusal):
         return promoted
@@ -95,6 +101,13 @@ def consume(record: Record, rules: Rules, promotions: Promotions) -> Accepted | 
         blocked=promoted.blocked,
         group_id=group_id,
     )
+
+
+def _first_refusal(refusal: Refusal, value: bytes, rules: Rules) -> Refusal:
+    """A fault of the identifiers, if there is one, stands before this one."""
+    call = read_who(value)
+    identifiers = [] if call is None else extract(call, rules)
+    return refuse_identifiers(identifiers) or refusal
 
 
 def _with_account(promoted: Promoted, event: TrackingEvent, rules: Rules) -> tuple[Promoted, str | None]:

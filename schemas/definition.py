@@ -270,6 +270,8 @@ def _problem(model: type[BaseModel], details: ErrorDetails) -> Problem:
         return Problem(path, f'unknown key "{name}"' + nearest(name, _names_at(model, path[:-1])))
     if details["type"] == "missing":
         return Problem(path[:-1], f'"{path[-1]}" is missing')
+    if details["type"] == "string_pattern_mismatch" and details["ctx"]["pattern"] == KEY_PATTERN:
+        return Problem(path, f'a key is a small letter, then small letters, digits and "_"; found {details["input"]!r}')
     message = details["msg"]
     return Problem(path, message[0].lower() + message[1:])
 

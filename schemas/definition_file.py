@@ -22,6 +22,7 @@ from schemas.definition import (
     validate,
     with_key,
 )
+from schemas.scalar_text import Position, ScalarText
 
 NODES_MAX = 200_000
 """Lower: large files are refused. Higher: aliases of aliases can fill the memory before they are noticed."""
@@ -29,13 +30,6 @@ _DEPTH_MAX = 64
 _LISTS = {"audiences": "audience", "traits": "trait"}
 
 _Path = tuple[str | int, ...]
-
-
-class Position(NamedTuple):
-    """1-based line and column."""
-
-    line: int
-    column: int
 
 
 class Fault(NamedTuple):
@@ -54,14 +48,14 @@ class Fault(NamedTuple):
 class Definitions:
     """What a file defines, and what is wrong with it. Nothing of it is to be used while there are faults.
 
-    ``queries``: where the text of each query begins, by record key, so that faults inside it can be located.
+    ``queries``: how each query is written, by record key, so that faults inside it can be located.
     """
 
     audiences: tuple[AudienceDefinition, ...] = ()
     traits: tuple[TraitDefinition, ...] = ()
     identity: IdentitySettings | None = None
     faults: tuple[Fault, ...] = ()
-    queries: Mapping[str, Position] = field(default_factory=dict)
+    queries: Mapping[str, ScalarText] = field(default_factory=dict)
 
 
 def load(text: str, *, source: str) -> Definitions:
@@ -73,16 +67,24 @@ def load(text: str, *, source: str) -> Definitions:
     Source: docs/records.md, "Definitions".
     """
     try:
-        tree = _Tree(_compose(text))
+        tree = _Tree(_compose(text), text)
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         line, column = (mark.line + 1, mark.column + 1) if mark else (1, 1)
-        return Definitions(faults=(Fault(source, line, column, error.problem or "not YAML"),))
+        return Definitions(faults=(Fault(source, line, column, _unreadable(error)),))
     except yaml.YAMLError as error:  # a character that no YAML may hold
         return Definitions(faults=(Fault(source, 1, 1, str(error).splitlines()[0]),))
     except RecursionError:
         return Definitions(faults=(Fault(source, 1, 1, "nested too deep"),))
     return _Reader(tree, source).definitions()
+
+
+def _unreadable(error: yaml.MarkedYAMLError) -> str:
+    """With what was being read, when that began on another line: a quote that is not closed is told at the end."""
+    mark, problem = error.context_mark, error.problem or "not YAML"
+    if mark is None or error.problem_mark is None or mark.line == error.problem_mark.line:
+        return problem
+    return f"{problem}, {error.context} that begins in line {mark.line + 1}"
 
 
 def _compose(text: str) -> yaml.Node | None:
@@ -95,9 +97,10 @@ def _compose(text: str) -> yaml.Node | None:
 class _Tree:
     """A document as plain values, and where in the text each of them stands."""
 
-    def __init__(self, root: yaml.Node | None) -> None:
+    def __init__(self, root: yaml.Node | None, text: str) -> None:
+        self._text = text
         self._marks: dict[_Path, Position] = {}
-        self._texts: dict[_Path, Position] = {}
+        self._texts: dict[_Path, ScalarText] = {}
         self._nodes = 0
         self._constructor = yaml.constructor.SafeConstructor()
         self.value: Any = {} if root is None else self._value(root, ())
@@ -108,9 +111,9 @@ class _Tree:
             path = path[:-1]
         return self._marks.get(path, Position(1, 1))
 
-    def text_position(self, path: _Path) -> Position:
-        """Where the characters of a string begin: behind its quote, or on the line after ``|``."""
-        return self._texts.get(path) or self.position(path)
+    def written(self, path: _Path) -> ScalarText | None:
+        """How a string is written; None when there is no string."""
+        return self._texts.get(path)
 
     def _value(self, node: yaml.Node, path: _Path) -> Any:
         self._nodes += 1
@@ -121,11 +124,12 @@ class _Tree:
             return {name: self._value(item, (*path, name)) for name, item in self._items(node, path)}
         if isinstance(node, yaml.SequenceNode):
             return [self._value(item, (*path, index)) for index, item in enumerate(node.value)]
-        self._texts[path] = _text_position(node)
+        self._texts[path] = ScalarText(self._text[node.start_mark.index : node.end_mark.index], _position(node))
         if node.tag == "tag:yaml.org,2002:timestamp":
             return node.value  # dates are text in definitions
         try:
-            return self._constructor.construct_object(node)
+            value = self._constructor.construct_object(node)
+            return _paired(value) if isinstance(value, str) else value
         except ValueError as error:  # an int or float of YAML's that Python does not read
             raise yaml.MarkedYAMLError(problem=str(error), problem_mark=node.start_mark) from error
 
@@ -141,16 +145,13 @@ class _Tree:
             yield key.value, item
 
 
+def _paired(text: str) -> str:
+    """JSON escapes a character beyond 16 bits as two surrogates, which YAML takes for two characters."""
+    return text if text.isascii() else text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+
+
 def _position(node: yaml.Node) -> Position:
     return Position(node.start_mark.line + 1, node.start_mark.column + 1)
-
-
-def _text_position(node: yaml.Node) -> Position:
-    line, column = _position(node)
-    style = node.style if isinstance(node, yaml.ScalarNode) else None
-    if style in {"|", ">"}:
-        return Position(line + 1, 1)
-    return Position(line, column + 1 if style in {'"', "'"} else column)
 
 
 class _Reader:
@@ -161,7 +162,7 @@ class _Reader:
         self._source = source
         self._faults: list[Fault] = []
         self._found: dict[str, Definition] = {}
-        self._queries: dict[str, Position] = {}
+        self._queries: dict[str, ScalarText] = {}
 
     def definitions(self) -> Definitions:
         value = self._tree.value
@@ -212,8 +213,9 @@ class _Reader:
             self._fault(path, f'"{name}" is defined twice')
         else:
             self._found[name] = read
-            if "query" in value:
-                self._queries[name] = self._tree.text_position((*path, "query"))
+            written = self._tree.written((*path, "query"))
+            if written is not None:
+                self._queries[name] = written
 
     def _fault(self, path: _Path, message: str) -> None:
         self._faults.append(Fault(self._source, *self._tree.position(path), message))

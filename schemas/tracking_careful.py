@@ -52,18 +52,37 @@ def read_carefully(value: bytes) -> TrackingEvent | Refusal:
         return refused.refusal
 
 
+def read_who(value: bytes) -> TrackingEvent | None:
+    """A call as far as what identifies in it has been read; None when something is wrong before that.
+
+    Of a call refused for what stands behind, it says whether its identifiers are to be refused first.
+    """
+    fields = read_object(value)
+    if isinstance(fields, Refusal):
+        return None
+    try:
+        return _who(fields)
+    except _RefusedError:
+        return None
+
+
 def _event(fields: Mapping[str, Any]) -> TrackingEvent:
-    event = TrackingEvent(type=_type(fields))
-    _read_ids(event, fields)
-    _read_names(event, fields)
-    _read_objects(event, fields)
-    _check_counts(event)
+    event = _who(fields)
     event.messageId = _message_id(fields)
     _check_group_ids(event, fields)
     for field in _TIMES:
         setattr(event, field, _text(fields, field, Reason.INVALID_TIMESTAMP))
     for field in _ANYTHING:
         setattr(event, field, fields.get(field, UNSET))
+    return event
+
+
+def _who(fields: Mapping[str, Any]) -> TrackingEvent:
+    event = TrackingEvent(type=_type(fields))
+    _read_ids(event, fields)
+    _read_names(event, fields)
+    _read_objects(event, fields)
+    _check_counts(event)
     return event
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests import services
+from tests import redis_processes, services
 
 HERE = Path(__file__).parent
 MARKERS = {
@@ -23,7 +23,7 @@ MARKERS = {
     "unit": "unit",
 }
 SERVER_FOLDERS = {"integration", "crash"}
-SERVER_FIXTURES = {"kafka", "redis_url"}
+SERVER_FIXTURES = {"kafka", "redis_url", "redis_cluster_url"}
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -46,6 +46,18 @@ def kafka() -> Iterator[str]:
 def redis_url() -> Iterator[str]:
     """URL of a real Redis. It is shared: keys need a space of their own."""
     yield from _service(services.redis_server)
+
+
+@pytest.fixture(scope="session")
+def redis_cluster_url() -> Iterator[str]:
+    """URL of a real Redis Cluster of three nodes. It is shared: keys need a space of their own."""
+    yield from _service(_cluster_url)
+
+
+@contextlib.contextmanager
+def _cluster_url() -> Iterator[str]:
+    with redis_processes.redis_cluster() as cluster:
+        yield cluster.url
 
 
 def _service(start: Callable[[], AbstractContextManager[str]]) -> Iterator[str]:

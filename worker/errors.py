@@ -32,6 +32,10 @@ class SupersededError(AudienceWorkerError):
     """Another process has taken this one's name. It must end: each new attempt would stop the other one's work."""
 
 
+class StoreLostError(AudienceWorkerError):
+    """Redis has lost what was in it. Going on would begin every profile anew and tell readers so."""
+
+
 class InputError(AudienceWorkerError):
     """A user's mistake: settings, definitions, arguments or input lines. ``faults`` has one line for each."""
 

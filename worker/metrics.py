@@ -21,6 +21,7 @@ PHASES = (
     "fold",
     "encode",
     "commit",
+    "keep",
     "transaction",
 )
 """Parts of a batch's time; together they are all of it."""
@@ -126,7 +127,8 @@ LAG_RECORDS = Metric(
 LAG_SECONDS = Metric(
     "audience_worker_lag_seconds",
     "gauge",
-    "Age of the last record dealt with, 0 at the end of the partition",
+    "Age of the last record dealt with; of a partition of which none has been yet, since it came to this replica. "
+    "0 at the end",
     ("topic", "partition"),
 )
 TIMERS_DUE = Metric(
@@ -143,6 +145,11 @@ EXIT_HOLDS_ENDED = Metric(
     "audience_worker_exit_holds_ended_total",
     "counter",
     "Holds that reached `AW_EXIT_HOLD_MAX_S`: exits went on without the missing input",
+)
+REDIS_LOST = Metric(
+    "audience_worker_redis_lost_slots_total",
+    "counter",
+    "State slots that were found without what Redis had acknowledged: transitions may be missing or repeat",
 )
 REDIS_RECONNECTS = Metric(
     "audience_worker_redis_reconnects_total",
@@ -174,6 +181,7 @@ CATALOGUE = (
     EXIT_HOLD,
     EXIT_HOLDS_ENDED,
     REDIS_RECONNECTS,
+    REDIS_LOST,
     READY,
 )
 
@@ -244,6 +252,9 @@ class Metrics:
 
     def exit_hold_ended(self) -> None:
         self._counters[EXIT_HOLDS_ENDED].inc()
+
+    def redis_lost(self, slots: int) -> None:
+        self._counters[REDIS_LOST].inc(slots)
 
     def redis_reconnected(self) -> None:
         self._counters[REDIS_RECONNECTS].inc()

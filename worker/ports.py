@@ -61,30 +61,24 @@ class Source(Protocol):
 
     def poll(self, limit: int, timeout_s: float, *, awaited: int = 1) -> Poll:
         """At most ``limit`` records; waits up to ``timeout_s`` for the first ``awaited`` of them, never for more."""
-        ...
 
     def assignment(self) -> frozenset[Partition]:
         """The partitions owned as of the last poll."""
-        ...
 
     def position(self, partition: Partition) -> int:
         """Offset of the next record that poll would return for an owned partition."""
-        ...
 
     def at_end(self) -> frozenset[Partition]:
         """Owned partitions of which, as of the last poll, everything has been returned.
 
         A partition with an open transaction at its end is not among them: what it adds may be older than now.
         """
-        ...
 
     def lag(self) -> Mapping[Partition, int]:
         """Records behind the end, for each owned partition, from what the consumer knows without asking."""
-        ...
 
     def rewind(self) -> None:
         """Forget all positions and go back to the stable committed offsets (after an abort or a doubt)."""
-        ...
 
     def close(self) -> None: ...
 
@@ -108,21 +102,17 @@ class Producer(Protocol):
         partition: int | None = None,
     ) -> None:
         """Add a record to the open transaction. Without ``partition``: Kafka's murmur2 of the key."""
-        ...
 
     def send_offsets(self, offsets: Mapping[Partition, int], metadata: object) -> None:
         """Add one group's next offsets, with the group metadata of the poll that brought the records."""
-        ...
 
     def commit(self) -> None: ...
 
     def abort(self) -> None:
         """Abort the open transaction, if any; never raises (what cannot be aborted, ``replace`` ends)."""
-        ...
 
     def replace(self) -> None:
         """A new producer under the same transactional id: fences the old one and ends what it left open."""
-        ...
 
     def close(self) -> None: ...
 
@@ -216,44 +206,39 @@ class Store(Protocol):
         when their times (in whole minutes) are at most 24 hours apart (``dedup_window_ms``, never less). The first
         wins and a collision does not refresh it. The same digest with the same coordinates is a redelivery: not
         in the reply. Claims older than ``evict_before_ms`` may be forgotten, newer ones never are.
-        None: the store knows a newer epoch than ``epoch``; nothing has been claimed.
+        None: the store knows a newer epoch than ``epoch``; nothing has been claimed that way, except, on a cluster,
+        where the newer one has not arrived yet.
         """
-        ...
 
     def raise_epoch(self, epoch: int) -> Reply[None]:
         """Make every later claim with a smaller epoch fail."""
-        ...
 
     def read(self, keys: Sequence[bytes]) -> Reply[list[bytes | None]]:
         """Values of keys of the space's identity slot (graph, catalogue of definitions, ...), in order."""
-        ...
 
     def swap(self, swaps: Sequence[Swap], lists: Lists = NO_LISTS) -> Reply[bool]:
         """Compare-and-set of any number of those keys, all or nothing, with what changes in lists in the same step.
 
         False: something had changed, and nothing is written.
         """
-        ...
 
     def members(self, key: bytes) -> Reply[list[bytes]]:
         """What ``Lists.added`` has put under a key and ``Lists.removed`` has not taken away, in no order."""
-        ...
 
     def notes(self, until_ms: int, limit: int) -> Reply[list[tuple[bytes, int]]]:
         """Profiles on the list of merges that are not over, with their times, by time; those up to ``until_ms``."""
-        ...
 
     def load(self, slot: int, profiles: Sequence[bytes]) -> Reply[list[bytes | None]]:
         """State blobs, in order; None where there is none."""
-        ...
 
     def load_pending(self, slot: int, first: int, last: int) -> Reply[list[PendingOutputs]]:
         """Outputs kept for the mailbox offsets first..last (inclusive), by offset."""
-        ...
 
-    def own(self, slots: Sequence[int], owner: bytes) -> Reply[None]:
-        """Take slots over: from now on only commits in the name of ``owner`` reach them."""
-        ...
+    def own(self, slots: Sequence[int], owner: bytes, *, again: bool = False) -> Reply[list[int]]:
+        """Take slots over: from now on only commits in the name of ``owner`` reach them.
+
+        The reply has the slots that nobody had taken before; with ``again`` these are left as they are.
+        """
 
     def commit(
         self,
@@ -269,19 +254,15 @@ class Store(Protocol):
         its timer nor its ``pending`` entries nor its ``sizes``. A call names a profile once at most. When ``owner``
         is not the one who took the slot over last (``b""``: nobody has), all of them lose and nothing is dropped.
         """
-        ...
 
     def due(self, slot: int, until_ms: int, limit: int) -> Reply[list[tuple[bytes, int]]]:
         """Profiles whose timer is due at or before a time, with it, by due time and then profile id."""
-        ...
 
     def publish_progress(self, progress: Mapping[str, tuple[int, int]]) -> Reply[None]:
         """For each input partition (``topic:partition``) how far it has come, and when that was said (both ms)."""
-        ...
 
     def read_progress(self) -> Reply[dict[str, tuple[int, int]]]:
         """All that has been published, by whomever."""
-        ...
 
     def scan(self, cursor: bytes) -> Reply[tuple[bytes, list[bytes]]]:
         """Some of the profiles that have a state, in any slot, and the cursor for the next ones.
@@ -289,10 +270,14 @@ class Store(Protocol):
         Begin with ``SCAN_START``; a returned ``SCAN_START`` ends it. Every profile that has a state from the first
         call to the last is returned at least once, others perhaps.
         """
-        ...
+
+    def keep(self) -> Reply[None]:
+        """Wait until all that was written over this client's connections survives what it is meant to survive.
+
+        ``get`` raises ``StoreUnavailableError`` when that is not known in time.
+        """
 
     def sizes(self) -> Reply[dict[str, int]]:
         """Members by audience key, over all slots; audiences without any are left out."""
-        ...
 
     def close(self) -> None: ...

@@ -27,6 +27,7 @@ from pydantic.fields import FieldInfo
 
 from worker.errors import InputError
 from worker.logs import LogFormat, LogLevel
+from worker.redis_url import node_urls
 
 PREFIX = "AW_"
 KAFKA_PREFIX = "AW_KAFKA__"
@@ -83,7 +84,8 @@ class Settings(BaseModel):
     )
     redis_url: SecretStr = Field(
         SecretStr("redis://localhost:6379/0"),
-        description="`redis://`, `rediss://` (TLS) or `unix://`, with user and password if need be",
+        description="`redis://`, `rediss://` (TLS) or `unix://`, with user and password if need be. "
+        "Redis Cluster: `redis+cluster://host:port,host:port` (`rediss+cluster://`), some of its nodes",
     )
     redis_timeout_s: float = Field(
         5.0, ge=0.1, le=60, description="How long one answer may take before the connection counts as broken"
@@ -92,6 +94,13 @@ class Settings(BaseModel):
         "server",
         description="Against writes that Redis acknowledged and lost: `server` trusts it, `wait` waits "
         "for disk or replica before every transaction, `rebuild` replays the last minute at each assignment",
+    )
+    redis_wait_replicas: int = Field(
+        0,
+        ge=0,
+        le=10,
+        description="With `wait`: replicas of each server that must have what a batch has written, so that one of them "
+        "can take over. 0: its own disk is enough. More: as long as one of them is missing, nothing goes on",
     )
     schema_registry_url: SecretStr = Field(
         SecretStr(""), description="Confluent Schema Registry; empty: values are written as JSON"
@@ -274,7 +283,14 @@ class Settings(BaseModel):
             raise ValueError(f"must be route, fold or both separated by a comma, not {value!r}")
         return tuple(role for role in get_args(Role) if role in named)
 
-    @field_validator("fanout", "redis_durability", "resync_on_new_identifier")
+    @field_validator("redis_durability")
+    @classmethod
+    def _no_rebuild_yet(cls, value: str) -> str:
+        if value == "rebuild":
+            raise ValueError("rebuild is not there yet in this version; wait promises more")
+        return value
+
+    @field_validator("fanout", "resync_on_new_identifier")
     @classmethod
     def _there_already(cls, value: object, info: ValidationInfo) -> object:
         """What is agreed and not built yet is refused: a promise that is silently not kept is worse than none."""
@@ -297,7 +313,13 @@ class Settings(BaseModel):
     @field_validator("redis_url")
     @classmethod
     def _redis_scheme(cls, value: SecretStr) -> SecretStr:
-        return _checked_url(value, schemes=("redis", "rediss", "unix"))
+        try:
+            urls = node_urls(value.get_secret_value())
+        except ValueError:
+            urls = [""]  # faults never quote it: it may hold a password
+        for url in urls:
+            _checked_url(SecretStr(url), schemes=("redis", "rediss", "unix", "redis+cluster", "rediss+cluster"))
+        return value
 
     @field_validator("schema_registry_url")
     @classmethod
@@ -306,6 +328,8 @@ class Settings(BaseModel):
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
+        if self.redis_wait_replicas and self.redis_durability != "wait":
+            raise ValueError("AW_REDIS_WAIT_REPLICAS has a meaning with AW_REDIS_DURABILITY=wait only")
         if self.exit_hold_max_s and self.exit_hold_max_s * 1_000 < self.progress_interval_ms:
             raise ValueError("AW_EXIT_HOLD_MAX_S must be 0 or at least AW_PROGRESS_INTERVAL_MS")
         return self

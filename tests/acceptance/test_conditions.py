@@ -7,8 +7,11 @@ from tests.acceptance.lines import (
     Output,
     audience,
     audiences,
+    call,
     changes,
+    group,
     identify,
+    line,
     moves,
     of_topic,
     page,
@@ -247,6 +250,38 @@ def test_traits_in_the_context_of_a_track_are_not_the_profile_s(simulate: Simula
     event = track("2025-01-01T00:00:00Z", "X", user="u1", context={"traits": {"plan": "pro"}})
 
     assert moves(simulate(audiences(pros="trait('plan') = 'pro'"), [event], NEVER)) == []
+
+
+@pytest.mark.parametrize("kind", ["track", "page", "screen", "alias"])
+def test_traits_of_any_call_but_a_group_s_are_the_profile_s(simulate: Simulate, kind: str) -> None:
+    event = {"event": "X"} if kind == "track" else {}
+    lines = [
+        line("2025-01-01T00:00:00Z", call(kind, user="u1", traits={"plan": "pro"}, **event)),
+        line("2025-01-02T00:00:00Z", call(kind, user="u1", traits={"plan": None}, **event)),
+        group("2025-01-03T00:00:00Z", "g1", {"plan": "pro"}, user="u1"),
+    ]
+
+    assert seen(simulate(audiences(pros="trait('plan') = 'pro'"), lines, "2025-02-01T00:00:00Z")) == [
+        "ENTER pros [u1] @2025-01-01T00:00:00Z",
+        "EXIT pros [u1] @2025-01-02T00:00:00Z",
+    ]
+
+
+NAMES: dict[str, tuple[dict[str, object], list[str]]] = {
+    "both_halves": ({"firstName": "Ada", "lastName": "Byron"}, ["ENTER ada"]),
+    "both_halves_in_snake_case": ({"first_name": "Ada", "last_name": "Byron"}, ["ENTER ada"]),
+    "one_half": ({"firstName": "Ada Byron"}, []),
+    "an_empty_half": ({"firstName": "Ada Byron", "lastName": ""}, []),
+    "a_name_of_its_own": ({"firstName": "Ada", "lastName": "Byron", "name": "Countess of Lovelace"}, []),
+}
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_name_is_filled_in_where_only_its_halves_come(simulate: Simulate, name: str) -> None:
+    traits, expected = NAMES[name]
+    lines = [identify("2025-01-01T00:00:00Z", traits, user="u1")]
+
+    assert moves(simulate(audiences(ada="trait('name') = 'Ada Byron'"), lines, "2025-02-01T00:00:00Z")) == expected
 
 
 def test_an_audience_can_be_entered_again(simulate: Simulate) -> None:

@@ -203,7 +203,24 @@ PRECEDENCE: dict[str, Case] = {
     "event_before_properties": ({"type": "track", "userId": "u1", "properties": "x"}, "event_not_defined"),
     "properties_before_context": (tracked(properties=1, context=1), "properties_not_object"),
     "message_id_before_timestamp": (tracked(message_id="m" * 101, ts="x"), "message_id_too_long"),
+    "too_many_identifiers_before_timestamp": (
+        tracked(ts="x", context={"externalIds": [device(number) for number in range(100)]}),
+        "too_many_identifiers",
+    ),
+    "long_identifier_before_message_id": (
+        call("track", event="X", user="u" * 501, message_id="m" * 101),
+        "identifier_too_long",
+    ),
+    "long_identifier_before_group_id": (call("group", user="u" * 501), "identifier_too_long"),
+    "message_id_before_blocked_identifiers": (
+        call("track", event="X", user="null", message_id="m" * 101),
+        "message_id_too_long",
+    ),
     "identifiers_before_action": (qualify(identifiers={}, action="enter"), "identifier_count"),
+    "blocked_identifier_before_key": (
+        qualify("computed", identifiers={"customer_id": "null"}),
+        "no_matching_identifiers",
+    ),
     "action_before_ts": (qualify(ts="x", action="enter"), "unknown_action"),
 }
 

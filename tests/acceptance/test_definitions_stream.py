@@ -102,9 +102,13 @@ def test_a_key_used_again_goes_on_counting(simulate: Simulate) -> None:
 
     assert moves(outputs) == ["ENTER buyers", "EXIT buyers", "ENTER buyers"]
     assert facts(outputs, "transition") == [1, 2, 3]
-    revisions = facts(outputs, "revision")
-    assert revisions == sorted(revisions)
-    assert revisions[2] > revisions[0]
+    assert facts(outputs, "revision") == [1, 1, 2], "a deletion is no revision"
+
+
+def test_a_key_that_was_deleted_before_it_was_used_begins_at_one(simulate: Simulate) -> None:
+    outputs = simulate(EMPTY, [definition(at(1), "buyers", None), buyers(2, least=1), bought(3)], LATER)
+
+    assert facts(outputs, "revision") == [1]
 
 
 def test_deleting_what_was_never_defined_says_nothing(simulate: Simulate) -> None:

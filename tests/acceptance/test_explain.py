@@ -1,45 +1,36 @@
-"""``explain``: who somebody is to the worker, why, and what other rules would change."""
+"""``explain``: why somebody is in an audience or not, over a replay of events."""
 
 import json
 import subprocess
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.acceptance.conftest import Definitions, Run, Simulate
-from tests.acceptance.lines import Line, as_text, call, identify, line, page, track
+from tests.acceptance.conftest import Definitions, Run
+from tests.acceptance.lines import Line, as_text, audience, audiences, definition, identify, page, passthrough, track
 
 pytestmark = pytest.mark.acceptance
 
 Explain = Callable[..., Any]
 
-JANE, KIM = "jane@example1.com", "jane.kim@segment.com"
-NO_RULES: dict[str, Any] = {"audiences": []}
-UNTIL = "2025-02-01T00:00:00Z"
-
-COLLISION = [
-    identify("2025-01-01T00:00:00Z", {"email": JANE}, user="abc123", message_id="e1"),
-    identify("2025-01-02T00:00:00Z", {"email": JANE}, user="abc456", message_id="e2"),
-    track("2025-01-03T00:00:00Z", "X", anonymous="z9", context={"traits": {"email": JANE}}, message_id="e3"),
-]
-MERGING = [
-    page("2022-05-02T14:01:00Z", anonymous="v1", message_id="e1"),
-    identify("2022-05-02T14:01:47Z", {"email": KIM}, anonymous="v1", message_id="e2"),
-    page("2022-06-22T10:47:15Z", anonymous="v2", message_id="e3"),
-    identify("2022-06-22T10:48:00Z", {"email": KIM}, anonymous="v2", message_id="e4"),
-]
-TWO_USERS = {"identity": {"identifiers": [{"type": "user_id", "limit": 2}]}}
+FAN = audiences(
+    pricing_fan="event('Page Viewed').where(property('page_name') = 'Pricing').within(7 days).count() >= 3",
+    visitor="event('Page Viewed').count() >= 1",
+)
+VISITS = [page(f"2025-01-0{day}T10:00:00Z", "Pricing", user="u1") for day in (5, 6)]
+LEFT_CART = """event('Product Added').where(
+    NOT event('Order Completed').where(property('sku') = property(parent: 'sku')).within(parent: 1 day).count() >= 1
+  ).within(30 days).count() >= 1"""
 
 
 @pytest.fixture(scope="session")
 def finished(run: Run, definitions_file: Callable[[Definitions], str]) -> Explain:
-    """The finished command over events; ``-d`` and ``--events`` are given to it."""
+    """The finished command over events, about u1; ``-d`` and ``--events`` are given to it."""
 
-    def finish(lines: list[Line], *arguments: str, definitions: Definitions = NO_RULES) -> Any:
-        replay = ["-d", definitions_file(definitions), "--events", "-"]
-        return run("explain", "--identity", *replay, *arguments, stdin=as_text(lines))
+    def finish(definitions: Definitions, lines: list[Line], *arguments: str) -> Any:
+        replay = ["-d", definitions_file(definitions), "--events", "-", "--profile", "user_id:u1"]
+        return run("explain", *replay, *arguments, stdin=as_text(lines))
 
     return finish
 
@@ -48,177 +39,252 @@ def finished(run: Run, definitions_file: Callable[[Definitions], str]) -> Explai
 def explain(finished: Explain) -> Explain:
     """What the command prints with ``--json``."""
 
-    def explained(lines: list[Line], *arguments: str, **options: Any) -> Any:
-        done = finished(lines, *arguments, "--json", **options)
+    def explained(definitions: Definitions, lines: list[Line], *arguments: str) -> Any:
+        done = finished(definitions, lines, *arguments, "--json")
         assert done.returncode == 0, done.stderr.decode()
         return json.loads(done.stdout)
 
     return explained
 
 
-# --- Who and why --------------------------------------------------------------------------------------------
+def only(explained: Any) -> Any:
+    """The one audience that was asked for."""
+    (view,) = explained["audiences"]
+    return view
 
 
-def test_each_identifier_has_its_time_and_the_event_that_brought_it(explain: Explain, simulate: Simulate) -> None:
-    """The profile id is that of ``simulate`` over the same lines."""
-    said = explain(COLLISION, "--profile", f"email: {JANE.upper()}")
+def side_of(view: Any) -> Any:
+    """What an audience of one comparison compares."""
+    (side,) = view["explanation"]["sides"]
+    return side
 
-    first = simulate(NO_RULES, COLLISION, UNTIL, ["resolved-events"])[0]
-    assert said["profile_id"] == first["key"]
-    assert (said["created"], said["merged_into"]) == ("2025-01-01T00:00:00.000Z", None)
-    assert [(one["type"], one["value"], one["first_seen"], one["message_id"]) for one in said["identifiers"]] == [
-        ("user_id", "abc123", "2025-01-01T00:00:00.000Z", "e1"),
-        ("email", JANE, "2025-01-01T00:00:00.000Z", "e1"),
-        ("anonymous_id", "z9", "2025-01-03T00:00:00.000Z", "e3"),
+
+# --- The audience -------------------------------------------------------------------------------------------
+
+
+def test_who_is_not_in_yet_hears_what_is_missing(explain: Explain) -> None:
+    view = only(explain(FAN, VISITS, "--audience", "pricing_fan"))
+
+    assert (view["member"], view["value"], view["since"], view["transition"]) == (False, False, None, 0)
+    assert (view["next_due"], view["by_itself"], view["notes"]) == (None, None, [])
+    assert view["explanation"]["would_change"] == [
+        "1 more event('Page Viewed').where(property('page_name') = 'Pricing') before 2025-01-12T10:00:00.000Z"
     ]
-    assert said["merges"] == []
-
-
-def test_a_violation_is_told_to_both_whom_it_kept_apart(explain: Explain) -> None:
-    """The one whose address it is, and the one who sent it."""
-    owner = explain(COLLISION, "--profile", "user_id:abc123")
-    sender = explain(COLLISION, "--profile", "user_id:abc456")
-
-    assert owner["violations"] == sender["violations"]
-    assert sender["violations"] == [
-        {
-            "at": "2025-01-02T00:00:00.000Z",
-            "message_id": "e2",
-            "profile_id": sender["profile_id"],
-            "type": "email",
-            "value": JANE,
-            "violation": "Identifier value limit exceeded",
-        }
+    side = side_of(view)
+    assert (side["value"], side["wanted"], side["told"]) == (2, 3, "the next drops out at 2025-01-12T10:00:00.000Z")
+    assert [(event["at"], event["leaves_at"]) for event in side["events"]] == [
+        ("2025-01-05T10:00:00.000Z", "2025-01-12T10:00:00.000Z"),
+        ("2025-01-06T10:00:00.000Z", "2025-01-13T10:00:00.000Z"),
     ]
 
 
-def test_a_violation_that_concerns_others_is_not_told(explain: Explain) -> None:
-    lines = [*COLLISION, page("2025-01-05T00:00:00Z", anonymous="other", message_id="e5")]
+def test_a_member_hears_since_when_and_until_when(explain: Explain) -> None:
+    lines = [*VISITS, page("2025-01-07T10:00:00Z", "Pricing", user="u1")]
 
-    assert explain(lines, "--profile", "anonymous_id:other")["violations"] == []
+    view = only(explain(FAN, lines, "--audience", "pricing_fan"))
+
+    assert (view["member"], view["value"]) == (True, True)
+    assert (view["since"], view["transition"], view["revision"]) == ("2025-01-07T10:00:00.000Z", 1, 1)
+    assert view["next_due"] == view["explanation"]["changes_at"] == "2025-01-12T10:00:00.000Z"
+    assert view["by_itself"] == {"at": "2025-01-12T10:00:00.000Z", "does": "exit"}
+    assert view["explanation"]["would_change"] == []  # more of them cannot end it
 
 
-def test_a_merge_has_its_time_and_its_cause(explain: Explain, simulate: Simulate) -> None:
-    said = explain(MERGING, "--profile", "anonymous_id:v2")
+def test_the_clock_of_a_replay_runs_on(explain: Explain) -> None:
+    lines = [*VISITS, page("2025-01-07T10:00:00Z", "Pricing", user="u1")]
 
-    outputs = simulate(NO_RULES, MERGING, "2022-07-01T00:00:00Z", ["resolved-events"])
-    parent, child = outputs[0]["key"], outputs[2]["key"]
-    assert said["profile_id"] == parent
-    assert said["merges"] == [
-        {"at": "2022-06-22T10:48:00.000Z", "profile_id": child, "into": parent, "message_id": "e4", "open": False}
+    said = explain(FAN, lines, "--audience", "pricing_fan", "--until", "2025-01-13T00:00:00Z")
+
+    assert said["at"] == "2025-01-13T00:00:00.000Z"
+    view = only(said)
+    assert (view["member"], view["since"], view["transition"]) == (False, "2025-01-12T10:00:00.000Z", 2)
+    assert side_of(view)["value"] == 2
+
+
+def test_without_a_key_all_audiences_are_explained(explain: Explain) -> None:
+    said = explain(FAN, VISITS)
+
+    assert [(view["audience"], view["member"]) for view in said["audiences"]] == [
+        ("pricing_fan", False),
+        ("visitor", True),
     ]
-    assert [one["message_id"] for one in said["identifiers"]] == ["e1", "e2", "e3"]
-
-    gone = explain(MERGING, "--profile", child)
-    assert gone == {
-        "profile_id": child,
-        "merged_into": {
-            "profile_id": parent,
-            "first_into": parent,
-            "at": "2022-06-22T10:48:00.000Z",
-            "message_id": "e4",
-            "open": False,
-        },
-    }
 
 
-def test_violations_of_a_profile_that_was_merged_are_its_survivors(explain: Explain) -> None:
+def test_the_definition_in_force_at_the_end_counts(explain: Explain) -> None:
+    """One that came among the events, with its revision."""
+    lines = [*VISITS, definition("2025-01-07T00:00:00Z", "visitor", {"query": "event('Page Viewed').count() >= 5"})]
+
+    view = only(explain(FAN, lines, "--audience", "visitor"))
+
+    assert (view["member"], view["transition"], view["revision"]) == (False, 2, 2)
+    assert side_of(view)["wanted"] == 5
+
+
+def test_who_cannot_be_a_member_hears_why(explain: Explain, run: Run, definitions_file: Any) -> None:
+    replay = ["-d", definitions_file(FAN), "--events", "-", "--profile", "anonymous_id:a1", "--audience", "visitor"]
+
+    done = run("explain", *replay, "--json", stdin=as_text([page("2025-01-05T10:00:00Z", anonymous="a1")]))
+
+    view = only(json.loads(done.stdout))
+    assert (view["member"], view["value"], view["eligible"]) == (False, True, False)
+    assert view["notes"] == ["the profile cannot be a member: it has none of android.idfa, email, ios.idfa, user_id"]
+
+
+# --- Every kind of node -------------------------------------------------------------------------------------
+
+
+def test_junctions_have_their_parts(explain: Explain) -> None:
+    query = "trait('plan') = 'pro' AND NOT (event('A').count() >= 1 OR event('B').count() >= 1)"
     lines = [
-        *MERGING[:3],
-        page("2022-06-22T10:47:30Z", user="null", anonymous="v2", message_id="blocked"),
-        MERGING[3],
+        identify("2025-01-05T10:00:00Z", {"plan": "pro"}, user="u1"),
+        track("2025-01-06T10:00:00Z", "B", user="u1"),
     ]
 
-    said = explain(lines, "--profile", f"email:{KIM}")
+    root = only(explain(audiences(one=query), lines))["explanation"]
 
-    assert [(one["message_id"], one["profile_id"]) for one in said["violations"]] == [("blocked", said["profile_id"])]
-
-
-def test_limits_say_how_much_room_there_is(explain: Explain) -> None:
-    """By priority; of a period only what was seen in it, up to the last event."""
-    rules = [{"type": "email", "limit": 2, "period": "weekly"}, {"type": "user_id", "limit": 1}]
-    lines = [
-        identify("2025-01-01T00:00:00Z", {"email": "a@x.io"}, user="u1"),
-        identify("2025-01-06T00:00:00Z", {"email": "b@x.io"}, user="u1"),
-        identify("2025-01-08T00:00:00Z", {"email": "b@x.io"}, user="u1"),
-    ]
-
-    said = explain(lines, "--profile", "user_id:u1", definitions={"identity": {"identifiers": rules}})
-
-    assert said["limits"] == [
-        {"type": "email", "values": 1, "limit": 2, "period": "weekly"},
-        {"type": "user_id", "values": 1, "limit": 1, "period": "ever"},
-    ]
-    assert (said["identifiers_max"], said["merges_max"]) == (1000, 100)
-
-
-def test_for_people_it_is_a_page(finished: Explain) -> None:
-    done = finished(COLLISION, "--profile", f"email:{JANE}")
-
-    text = done.stdout.decode()
-    assert done.returncode == 0
-    for words in ("identifiers, 3 of at most 1000", "z9", "e3", "merged into it, 0 of at most 100: none"):
-        assert words in text
-    assert "Identifier value limit exceeded" in text
-
-
-# --- What if ------------------------------------------------------------------------------------------------
-
-
-@pytest.fixture
-def rules_file(tmp_path: Path) -> Callable[[dict[str, Any]], str]:
-    def write(definitions: dict[str, Any]) -> str:
-        path = tmp_path / "rules.json"
-        path.write_text(json.dumps(definitions), encoding="utf-8")
-        return str(path)
-
-    return write
-
-
-def test_other_rules_are_compared_with_the_present_ones(
-    explain: Explain, rules_file: Callable[[dict[str, Any]], str]
-) -> None:
-    said = explain(COLLISION, "--dry-run-rules", rules_file(TWO_USERS))
-
-    assert (said["events"], said["passed_over"]) == (3, 0)
-    assert [said[side]["profiles"] for side in ("present", "proposed")] == [2, 1]
-    assert [said[side]["left_out"] for side in ("present", "proposed")] == [{"Identifier value limit exceeded": 1}, {}]
-    assert said["elsewhere"]["events"] == 1
-    (example,) = said["elsewhere"]["examples"]
-    assert example["message_id"] == "e2"
-    assert example["present"]["profile"] == "user_id:abc456"
-    assert example["proposed"]["profile"] == "user_id:abc123"
-    assert "profile" not in said
-
-
-def test_the_archive_will_do_and_examples_are_as_many_as_asked(
-    explain: Explain, simulate: Simulate, rules_file: Callable[[dict[str, Any]], str]
-) -> None:
-    """All outputs of a simulation, of which the others are passed over; and a person under both."""
-    outputs = simulate(NO_RULES, [*COLLISION, line(UNTIL, call("dance", user="u1"))], UNTIL)
-
-    said = explain(
-        outputs,
-        "--dry-run-rules",
-        rules_file(TWO_USERS),
-        *("--examples", "0"),
-        *("--profile", "user_id:abc456"),
+    assert (root["kind"], root["value"]) == ("and", False)
+    plan, negation = root["parts"]
+    assert (plan["value"], plan["sides"][0]["value"], plan["sides"][0]["told"]) == (
+        True,
+        "pro",
+        "set at 2025-01-05T10:00:00.000Z",
     )
-
-    assert (said["events"], said["passed_over"]) == (3, 1)
-    assert said["elsewhere"] == {"events": 1, "examples": []}
-    assert len(said["profile"]["present"]["identifiers"]) == 1
-    assert len(said["profile"]["proposed"]["identifiers"]) == 4
+    assert (negation["kind"], negation["value"]) == ("not", False)
+    assert [one["value"] for one in negation["parts"][0]["parts"]] == [False, True]
 
 
-def test_a_comparison_for_people_is_a_page(finished: Explain, rules_file: Callable[[dict[str, Any]], str]) -> None:
-    done = finished(COLLISION, "--dry-run-rules", rules_file(TWO_USERS), "--profile", "user_id:abc456")
+def test_events_wait_for_their_window(explain: Explain) -> None:
+    query = "event('Page Viewed').between(1 day, 3 days).count() = 2"
 
-    text = done.stdout.decode()
+    view = only(explain(audiences(one=query), VISITS))
+
+    side = side_of(view)
+    assert side["value"] == 1
+    assert [(event["counts"], event["comes_in_at"]) for event in side["events"]] == [
+        (True, None),
+        (False, "2025-01-07T10:00:00.000Z"),
+    ]
+    assert view["by_itself"] == {"at": "2025-01-07T10:00:00.000Z", "does": "enter"}
+
+
+@pytest.mark.parametrize(
+    ("query", "value", "told"),
+    [
+        ("event('X').sum(property('n')) >= 10", 7, "of all time; single events are not kept"),
+        ("event('X').count() >= 10", 2, "of all time; single events are not kept"),
+        ("event('X').last(property('n')) = 1", 4, "of the event at 2025-01-06T10:00:00.000Z"),
+        (
+            "event('X').within(7 days).max(property('n')) >= 10",
+            4,
+            "1 of 1 events count; the next drops out at 2025-01-13T10:00:00.000Z",
+        ),
+        (
+            "event('X').expires_after(30 minutes).count() >= 2",
+            0,
+            "no session now; the last one was from 2025-01-06T10:00:00.000Z to 2025-01-06T10:00:00.000Z",
+        ),
+        ("event('Y').unique(property('n')).count() >= 1", 0, "no such event so far"),
+    ],
+)
+def test_reducers_have_their_value_and_what_it_is_made_of(explain: Explain, query: str, value: Any, told: str) -> None:
+    lines = [track(f"2025-01-0{day}T10:00:00Z", "X", {"n": n}, user="u1") for day, n in ((5, 3), (6, 4))]
+
+    side = side_of(only(explain(audiences(one=query), lines, "--until", "2025-01-06T12:00:00Z")))
+
+    assert (side["value"], side["told"]) == (value, told)
+
+
+def test_a_sum_says_how_much_is_missing(explain: Explain) -> None:
+    query = "event('X').within(7 days).sum(property('n')) >= 10"
+
+    view = only(explain(audiences(one=query), [track("2025-01-05T10:00:00Z", "X", {"n": 3}, user="u1")]))
+
+    assert view["explanation"]["would_change"] == ["event('X'), if its property('n') adds at least 7"]
+
+
+def test_a_funnel_is_explained_event_by_event(explain: Explain) -> None:
+    lines = [
+        track("2025-01-05T10:00:00Z", "Product Added", {"sku": "a"}, user="u1"),
+        track("2025-01-05T10:01:00Z", "Product Added", {"sku": "b"}, user="u1"),
+        track("2025-01-05T10:02:00Z", "Order Completed", {"sku": "a"}, user="u1"),
+    ]
+
+    view = only(explain(audiences(left_cart=LEFT_CART), lines))
+
+    assert (view["member"], view["value"]) == (False, None)
+    assert view["by_itself"] == {"at": "2025-01-06T10:01:00.000Z", "does": "enter"}
+    side = side_of(view)
+    assert (side["value"], side["undecided"]) == (0, True)
+    assert [(event["values"], event["counts"]) for event in side["events"]] == [
+        ({"property('sku')": "a"}, False),
+        ({"property('sku')": "b"}, None),
+    ]
+    bought, open_cart = (event["explanation"]["parts"][0] for event in side["events"])
+    assert (bought["value"], open_cart["value"]) == (True, None)
+    assert open_cart["changes_at"] == "2025-01-06T10:01:00.000Z"
+    assert open_cart["would_change"] == [
+        "1 more event('Order Completed').where(property('sku') = 'b') before 2025-01-06T10:01:00.000Z"
+    ]
+    (order,) = open_cart["sides"][0]["events"]
+    assert (order["at"], order["counts"]) == ("2025-01-05T10:02:00.000Z", False)
+    assert [one["value"] for one in order["explanation"]["sides"]] == ["a", "b"]
+
+
+def test_what_an_audience_refers_to_is_explained_with_it(explain: Explain) -> None:
+    definitions = {
+        "audiences": [
+            audience("buyers", "event('Order Completed').within(1 day).count() >= 1"),
+            audience("vip", "trait('buyers') = true AND trait('spent') >= 100 AND trait('club') = true"),
+            {"key": "club", "definition": {"external": {"external_audience_id": "seg_1"}}},
+        ],
+        "traits": [{"key": "spent", "query": "event('Order Completed').sum(property('total'))"}],
+    }
+    lines = [
+        track("2025-01-05T10:00:00Z", "Order Completed", {"total": 120}, user="u1"),
+        passthrough("2025-01-05T11:00:00Z", "qualify", "seg_1", ts=1736074800, identifiers={"user_id": "u1"}),
+    ]
+
+    view = only(explain(definitions, lines, "--audience", "vip"))
+
+    assert view["by_itself"] == {"at": "2025-01-06T10:00:00.000Z", "does": "exit"}
+    buyers, spent, club = (part["sides"][0] for part in view["explanation"]["parts"])
+    assert (buyers["value"], buyers["told"]) == (True, "a member since 2025-01-05T10:00:00.000Z")
+    assert buyers["definition"]["explanation"]["changes_at"] == "2025-01-06T10:00:00.000Z"
+    assert (spent["value"], spent["definition"]["value"]["value"]) == (120, 120)
+    assert club["definition"]["explanation"]["sides"][0]["told"] == "qualified at 2025-01-05T11:00:00.000Z"
+
+
+def test_a_date_moves_with_the_clock(explain: Explain) -> None:
+    lines = [identify("2025-01-05T10:00:00Z", {"renewal": "2025-01-20T00:00:00Z"}, user="u1")]
+
+    view = only(explain(audiences(soon="trait('renewal').within_next(7 days)"), lines))
+
+    assert view["by_itself"] == {"at": "2025-01-13T00:00:00.000Z", "does": "enter"}
+    assert side_of(view)["value"] == "2025-01-20T00:00:00Z"
+    assert view["explanation"]["changes_at"] == "2025-01-13T00:00:00.000Z"
+
+
+def test_a_passthrough_segment_says_who_said_what(explain: Explain) -> None:
+    """Also one without a definition, under its own id."""
+    lines = [passthrough("2025-01-05T11:00:00Z", "qualify", "seg_1", ts=1736074800, identifiers={"user_id": "u1"})]
+
+    view = only(explain({"audiences": []}, lines, "--audience", "seg_1"))
+
+    assert (view["member"], view["explanation"]["kind"]) == (True, "segment")
+    assert side_of(view)["told"] == "qualified at 2025-01-05T11:00:00.000Z"
+
+
+def test_for_people_it_is_a_tree(finished: Explain) -> None:
+    done = finished(FAN, VISITS, "--audience", "pricing_fan")
+
     assert done.returncode == 0
-    for words in ("3 events", "1 of 3 events would go elsewhere", "under the present rules:"):
-        assert words in text.splitlines()
-    assert "lines that are none" not in text
+    lines = [line.strip(" │├└─") for line in done.stdout.decode().splitlines()]
+    assert lines[2:6] == [
+        "pricing_fan: not a member; transition 0, revision 1",
+        "stays so if nothing comes",
+        "false  event('Page Viewed').where(property('page_name') = 'Pricing').within(7 days).count() >= 3",
+        "2 of 3; the next drops out at 2025-01-12T10:00:00.000Z",
+    ]
 
 
 # --- Mistakes -----------------------------------------------------------------------------------------------
@@ -231,70 +297,56 @@ def fault(done: subprocess.CompletedProcess[bytes]) -> tuple[int, str]:
     return done.returncode, said
 
 
-def test_audiences_are_not_explained_yet(run: Run) -> None:
-    assert fault(run("explain", "--profile", "user_id:u1")) == (
-        2,
-        "explain: say --identity; why somebody is in an audience cannot be explained yet",
+def test_a_key_that_is_no_audiences_is_one_line_with_the_nearest(finished: Explain) -> None:
+    done = finished(FAN, VISITS, "--audience", "pricing_fen")
+
+    assert fault(done) == (1, "there is no audience 'pricing_fen'; did you mean 'pricing_fan'?")
+
+
+def test_a_computed_trait_is_no_audience(finished: Explain) -> None:
+    definitions = {"traits": [{"key": "spent", "query": "event('X').sum(property('n'))"}]}
+
+    assert fault(finished(definitions, VISITS, "--audience", "spent")) == (
+        1,
+        "'spent' is a computed trait, and no audience",
     )
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "words"),
+    [
+        (("--profile", "user_id:nobody"), 1, "nobody has user_id:nobody"),
+        (("--profile", "jane"), 2, "neither TYPE:VALUE nor a profile id"),
+        (("--until", "soon"), 1, "'soon' is no ISO 8601 time"),
+    ],
+)
+def test_a_mistake_is_one_line(finished: Explain, arguments: tuple[str, ...], code: int, words: str) -> None:
+    found, said = fault(finished(FAN, VISITS, *arguments))
+
+    assert found == code
+    assert words in said
 
 
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
         ((), "--profile TYPE:VALUE is missing"),
-        (("--profile", "jane"), "neither TYPE:VALUE nor a profile id"),
         (("--profile", "user_id:u1", "--events", "-"), "--events needs -d"),
-        (("--dry-run-rules", "x"), "--dry-run-rules needs --events and -d"),
+        (("--profile", "user_id:u1", "--until", "2025-01-01"), "--until needs --events"),
+        (("--profile", "user_id:u1", "--audience", "a", "--identity"), "give one of them"),
     ],
 )
 def test_a_wrong_usage_is_one_line(run: Run, arguments: tuple[str, ...], words: str) -> None:
-    code, said = fault(run("explain", "--identity", *arguments))
+    code, said = fault(run("explain", *arguments))
 
     assert code == 2
     assert words in said
 
 
-def test_profile_ids_mean_nothing_in_a_comparison(
-    finished: Explain, rules_file: Callable[[dict[str, Any]], str]
-) -> None:
-    done = finished(COLLISION, "--dry-run-rules", rules_file(TWO_USERS), "--profile", "use_" + "0" * 32)
-
-    assert fault(done)[0] == 2
-
-
-@pytest.mark.parametrize("who", ["email:nobody@x.io", "use_" + "0" * 32, "group_id:acme"])
-def test_nobody_is_one_line_too(finished: Explain, who: str) -> None:
-    code, said = fault(finished(COLLISION, "--profile", who))
-
-    assert code == 1
-    assert who in said
-
-
-def test_other_rules_need_to_be_rules(finished: Explain, rules_file: Callable[[dict[str, Any]], str]) -> None:
-    path = rules_file({"audiences": []})
-
-    assert fault(finished(COLLISION, "--dry-run-rules", path)) == (1, f"{path}: there are no identity settings in it")
-
-
-@pytest.mark.parametrize("more", [(), ("--dry-run-rules", "rules")])
-def test_events_that_are_not_text_are_a_fault_with_a_line(
-    run: Run,
-    definitions_file: Callable[[Definitions], str],
-    rules_file: Callable[[dict[str, Any]], str],
-    more: tuple[str, ...],
-) -> None:
-    arguments = [rules_file(TWO_USERS) if word == "rules" else word for word in more]
-    replay = ["-d", definitions_file(NO_RULES), "--events", "-", "--profile", "user_id:u1"]
-
-    done = run("explain", "--identity", *replay, *arguments, stdin=as_text(COLLISION).encode() + b"\xff\n")
-
-    assert fault(done) == (1, "line 4: not UTF-8")
-
-
 def test_redis_that_does_not_answer_is_a_missing_dependency(run: Run) -> None:
     nowhere = {"AW_REDIS_URL": "redis://127.0.0.1:1/0"}
 
-    for command in (("explain", "--identity", "--profile", "user_id:u1"), ("profile", "user_id:u1")):
+    for command in (("explain", "--profile", "user_id:u1"), ("audiences",), ("members", "pricing_fan")):
         code, said = fault(run(*command, settings=nowhere))
         assert code == 3
         assert "Redis" in said

@@ -200,6 +200,30 @@ def test_p_11_a_merged_away_member_leaves_once_and_the_survivor_stays(simulate: 
     assert (about["transition"], about["reason"], about["merged_into"]) == (2, "merge", parent)
 
 
+def test_p_11_a_merge_s_changes_come_profile_by_profile_the_child_s_first(simulate: Simulate) -> None:
+    """Of one profile the audiences stand before the traits; no topic tears two profiles apart."""
+    viewed = "event('Page Viewed').count()"
+    definitions = {
+        "audiences": [
+            audience("one_page", f"{viewed} >= 1", include_anonymous=True),
+            audience("two_pages", f"{viewed} >= 2"),
+        ],
+        "traits": [{"key": "pages", "query": viewed, "include_anonymous": True}],
+    }
+
+    outputs = by_moment(simulate(definitions, MERGING, "2022-07-01T00:00:00Z"), MERGING)
+
+    parent, child = (outputs[index][0]["key"] for index in (0, 2))
+    assert [(output["topic"], output["key"]) for output in outputs[3]] == [
+        ("resolved-events", parent),
+        ("audience-changes", child),
+        ("trait-changes", child),
+        ("audience-changes", parent),
+        ("trait-changes", parent),
+        ("profile-merges", child),
+    ]
+
+
 def test_what_a_merged_profile_was_due_to_leave_before_it_leaves_as_if_in_time(simulate: Simulate) -> None:
     """It is told of the user, and of no merge: nobody else will tell that he has left."""
     lately = audience("lately", "event('X').within(1 hour).count() >= 1")

@@ -145,11 +145,15 @@ def properties(count: int) -> dict[str, Any]:
     return {f"p{number}": number for number in range(count)}
 
 
-def sized(size: int, *, user: str) -> Line:
-    """A track whose value is ``size`` bytes of compact JSON."""
-    value = call("track", event="X", user=user, properties={"filling": ""})
-    value["properties"]["filling"] = "x" * (size - len(json.dumps(value, separators=(",", ":"))))
+def sized(size: int, *, user: str, filling: str = "") -> Line:
+    """A track whose value is ``size`` bytes of compact JSON in UTF-8, the escapes of the line notwithstanding."""
+    value = call("track", event="X", user=user, properties={"filling": filling})
+    so_far = len(json.dumps(value, separators=(",", ":"), ensure_ascii=False).encode())
+    value["properties"]["filling"] += "x" * (size - so_far)
     return line(T0, value)
+
+
+LETTERS_AND_FACES = "\N{LATIN SMALL LETTER E WITH ACUTE}\N{GRINNING FACE}" * 4_000 + '"\\\t'
 
 
 LIMITS: Table = {
@@ -163,6 +167,11 @@ LIMITS: Table = {
     "32_kib": (sized(32 * 1024, user="u8"), []),
     "32_kib_and_a_byte": (sized(32 * 1024 + 1, user="u9"), ["too_large"]),
     "40000_bytes": (sized(40_000, user="u10"), ["too_large"]),
+    "32_kib_of_escapes": (sized(32 * 1024, user="u11", filling=LETTERS_AND_FACES), []),
+    "32_kib_of_escapes_and_a_byte": (
+        sized(32 * 1024 + 1, user="u12", filling=LETTERS_AND_FACES),
+        ["too_large"],
+    ),
 }
 
 

@@ -78,16 +78,6 @@ def test_a_timer_due_exactly_at_a_line_is_covered_by_its_evaluation(simulate: Si
     assert seen(simulate(LATELY, lines, "2025-01-01T01:30:00Z")) == ["ENTER lately [u1] @2025-01-01T00:00:00Z"]
 
 
-def test_a_timer_due_exactly_at_a_line_waits_for_the_other_lines_of_that_moment(simulate: Simulate) -> None:
-    """A line of somebody else comes in between: nobody ever left for that."""
-    lines = [x("2025-01-01T00:00:00Z"), x("2025-01-01T01:00:00Z", "u2"), x("2025-01-01T01:00:00Z")]
-
-    assert seen(simulate(LATELY, lines, "2025-01-01T01:30:00Z")) == [
-        "ENTER lately [u1] @2025-01-01T00:00:00Z",
-        "ENTER lately [u2] @2025-01-01T01:00:00Z",
-    ]
-
-
 def test_a_timer_covered_by_a_line_that_changes_the_membership_too(simulate: Simulate) -> None:
     """Of an event that counts for nothing else, the evaluation still sees that the window has emptied."""
     definitions = audiences(lately="event('X').within(1 hour).count() >= 1", other="event('Y').count() >= 1")
@@ -111,6 +101,26 @@ def test_a_timer_due_exactly_at_a_line_that_means_nothing_shows_once(simulate: S
     assert seen(simulate(LATELY, lines, LATER)) == [
         "ENTER lately [u1] @2025-01-01T00:00:00Z",
         "EXIT lately [u1] @2025-01-01T01:00:00Z",
+    ]
+
+
+@pytest.mark.parametrize(
+    "between",
+    [
+        pytest.param(x("2025-01-01T01:00:00Z", "u2"), id="of-somebody-else"),
+        pytest.param(x("2025-01-01T01:00:00Z", "u1", message_id="m1"), id="a-duplicate"),
+        pytest.param(line("2025-01-01T01:00:00Z", "nothing"), id="refused"),
+    ],
+)
+def test_a_timer_due_exactly_at_a_line_waits_for_it_behind_others_of_that_time(
+    simulate: Simulate, between: Line
+) -> None:
+    """Lines of one time: what is due then is covered by the profile's own, wherever that stands."""
+    lines = [x(T0, "u1", message_id="m1"), between, x("2025-01-01T01:00:00Z", "u1")]
+
+    assert [change for change in seen(simulate(LATELY, lines, LATER)) if "u1" in change] == [
+        "ENTER lately [u1] @2025-01-01T00:00:00Z",
+        "EXIT lately [u1] @2025-01-01T02:00:00Z",
     ]
 
 
@@ -242,6 +252,27 @@ def test_events_from_a_file(run: Run, definitions_file: WriteDefinitions, tmp_pa
     assert from_file.stdout == from_stdin.stdout
 
 
+def test_events_from_standard_input_when_no_file_is_named(run: Run, definitions_file: WriteDefinitions) -> None:
+    command = ["simulate", "-d", definitions_file(LATELY), "--until", LATER]
+
+    unnamed = run(*command, stdin=as_text([x(T0)]))
+
+    assert unnamed.stdout
+    assert unnamed.stdout == run(*command, "-", stdin=as_text([x(T0)])).stdout
+
+
+def test_a_topic_that_is_no_output_is_a_slip(run: Run, definitions_file: WriteDefinitions) -> None:
+    """Nothing printed would look as if nothing had come out."""
+    command = ["simulate", "-d", definitions_file(LATELY), "--until", LATER, "--topic", "audience-change", "-"]
+
+    finished = run(*command, stdin=as_text([x(T0)]))
+
+    assert (finished.returncode, finished.stdout) == (2, b"")
+    (fault,) = finished.stderr.decode().splitlines()
+    assert "'audience-change' is no output topic" in fault
+    assert "audience-changes" in fault
+
+
 def test_definitions_in_yaml(simulate: Simulate) -> None:
     definitions = """
 audiences:
@@ -252,6 +283,25 @@ audiences:
       .count() >= 1
 """
     assert moves(simulate(definitions, [x(T0)], T0)) == ["ENTER lately"]
+
+
+def test_definitions_in_json_may_escape_any_character(simulate: Simulate) -> None:
+    """A trolley is two escapes in JSON, as most programs write it."""
+    event = "\N{LATIN SMALL LETTER E WITH ACUTE}\N{SHOPPING TROLLEY}"
+
+    outputs = simulate(audiences(trolley=f"event('{event}').count() >= 1"), [track(T0, event, user="u1")], T0)
+
+    assert moves(outputs) == ["ENTER trolley"]
+
+
+def test_a_fault_behind_an_escaped_character_is_found_where_it_is_written(
+    run: Run, definitions_file: WriteDefinitions
+) -> None:
+    broken = audiences(trolley="event('\N{SHOPPING TROLLEY}').cuont() >= 1")
+    path = definitions_file(broken)
+    column = Path(path).read_text("utf-8").index("cuont") + 1
+
+    assert run("lint", path).stderr.decode().startswith(f"{path}:1:{column}: ")
 
 
 # --- What is wrong with the input ---------------------------------------------------------------------------

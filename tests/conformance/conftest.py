@@ -13,18 +13,23 @@ from worker.clock import Clock
 from worker.ports import Store
 
 DAY_MS = 86_400_000
+STORES = [
+    "memory",
+    pytest.param("redis_url", id="redis", marks=pytest.mark.integration),
+    pytest.param("redis_cluster_url", id="cluster", marks=pytest.mark.integration),
+]
 
 NewStore = Callable[[Clock, int], Store]
 NewClients = Callable[[Clock, int], tuple[Store, Store]]
 
 
-@pytest.fixture(scope="session", params=["memory", pytest.param("redis", marks=pytest.mark.integration)])
+@pytest.fixture(scope="session", params=STORES)
 def new_store(request: pytest.FixtureRequest) -> Iterator[NewStore]:
     """Make an empty store by its clock and the length of its dedup window in milliseconds."""
     if request.param == "memory":
         yield lambda clock, window_ms: MemoryStore(clock, dedup_window_ms=window_ms)
         return
-    url = request.getfixturevalue("redis_url")
+    url = request.getfixturevalue(request.param)
     with contextlib.ExitStack() as stack:
 
         def make(clock: Clock, window_ms: int) -> Store:
@@ -33,13 +38,13 @@ def new_store(request: pytest.FixtureRequest) -> Iterator[NewStore]:
         yield make
 
 
-@pytest.fixture(scope="session", params=["memory", pytest.param("redis", marks=pytest.mark.integration)])
+@pytest.fixture(scope="session", params=STORES)
 def new_clients(request: pytest.FixtureRequest) -> Iterator[NewClients]:
     """Make two clients of one empty store; in memory a client is the store itself."""
     if request.param == "memory":
         yield lambda clock, window_ms: (MemoryStore(clock, dedup_window_ms=window_ms),) * 2
         return
-    url = request.getfixturevalue("redis_url")
+    url = request.getfixturevalue(request.param)
     with contextlib.ExitStack() as stack:
 
         def make(clock: Clock, window_ms: int) -> tuple[Store, Store]:

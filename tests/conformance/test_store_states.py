@@ -167,8 +167,8 @@ def test_sizes_add_up_over_slots_and_leave_out_who_lost(store: Store) -> None:
 
 def test_only_who_took_a_slot_over_last_can_commit_to_it(store: Store) -> None:
     assert commit(store, write(1, ABSENT, 1)) == []
-    store.own([SLOT, ANOTHER_SLOT], b"first").get()
-    store.own([SLOT], b"second").get()
+    assert store.own([SLOT, ANOTHER_SLOT], b"first").get() == [SLOT, ANOTHER_SLOT]
+    assert store.own([SLOT], b"second").get() == []
     for nobody in (b"", b"first"):
         late = [write(number, expected, 2)._replace(sizes=(("fans", 1),)) for number, expected in ((1, 1), (2, ABSENT))]
         assert store.commit(SLOT, late, [outputs(1, 1)], 9, nobody).get() == [0, 1]
@@ -178,6 +178,15 @@ def test_only_who_took_a_slot_over_last_can_commit_to_it(store: Store) -> None:
     assert store.commit(SLOT, [write(1, 1, 2, due_ms=5)], [outputs(2, 1)], 0, b"second").get() == []
     assert (due(store), pending(store)) == ([(profile(1), 5)], [outputs(2, 1)])
     assert store.commit(ANOTHER_SLOT, [write(3, ABSENT, 1)], [], 0, b"first").get() == []
+
+
+def test_who_takes_slots_over_again_learns_of_those_that_have_lost_their_owner(store: Store) -> None:
+    """They stay without one, so that it is noticed as often as somebody asks."""
+    store.own([SLOT], b"first").get()
+    for _ in range(2):
+        assert store.own([SLOT, ANOTHER_SLOT], b"me", again=True).get() == [ANOTHER_SLOT]
+    assert store.commit(SLOT, [write(1, ABSENT, 0)], [], 0, b"me").get() == []
+    assert store.commit(ANOTHER_SLOT, [write(1, ABSENT, 0)], [], 0, b"me").get() == [0]
 
 
 def test_a_refused_owner_drops_no_outputs(store: Store) -> None:

@@ -31,13 +31,14 @@ class Sent(NamedTuple):
 
 
 class Received(NamedTuple):
-    """A committed record as it was read."""
+    """A committed record as it was read. ``timestamp_ms``: the record's own, or when it was appended."""
 
     partition: int
     offset: int
     key: bytes | None
     value: bytes | None
     headers: dict[str, bytes]
+    timestamp_ms: int
 
 
 class Broker:
@@ -187,6 +188,7 @@ def _received(message: Message) -> Received:
         _bytes(message.key()),
         _bytes(message.value()),
         {name: bytes(value) for name, value in headers},
+        message.timestamp()[1],
     )
 
 

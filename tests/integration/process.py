@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple, TypeVar
 from urllib.error import HTTPError, URLError
@@ -74,15 +75,16 @@ class Worker:
     Args:
         settings: with ``AW_INSTANCE_ID``; the port of health and metrics is chosen here.
         folder: where it runs.
+        program: what is started instead of the program itself.
     """
 
-    def __init__(self, settings: Mapping[str, str], *, folder: Path) -> None:
+    def __init__(self, settings: Mapping[str, str], *, folder: Path, program: Sequence[str] = PROGRAM) -> None:
         [port] = free_ports(1)
         self._pages = f"http://127.0.0.1:{port}"
         self._log = folder / f"worker-{settings['AW_INSTANCE_ID']}.log"
         with self._log.open("ab") as output:
             self._process = subprocess.Popen(
-                [*PROGRAM, "run"],
+                [*program, "run"],
                 env=environment({**settings, "AW_HTTP_HOST": "127.0.0.1", "AW_HTTP_PORT": str(port)}),
                 cwd=folder,
                 stdin=subprocess.DEVNULL,
@@ -134,6 +136,20 @@ class Worker:
         """SIGKILL: it does nothing more, not even close its connections."""
         self._process.kill()
         self._process.wait(WAIT_S)
+
+    def send(self, number: signal.Signals) -> None:
+        """A signal; nothing happens when it has ended."""
+        self._process.send_signal(number)
+
+    def ended(self) -> int | None:
+        """Its exit code; None while it runs."""
+        return self._process.poll()
+
+    def wait(self, timeout_s: float) -> int | None:
+        """Its exit code; None when it still runs after that time."""
+        with suppress(subprocess.TimeoutExpired):
+            return self._process.wait(timeout_s)
+        return None
 
     def end(self) -> None:
         """Leave nothing behind; for the end of a test, however it went."""

@@ -79,7 +79,7 @@ MUTANTS: tuple[Mutant, ...] = (
         "no-fence",
         "whoever is given a partition takes its slots over",
         LOOP,
-        "                self._folding.take()\n",
+        "                self.lost_slots += self._folding.take()\n",
         "",
         FOUND,
     ),

@@ -17,13 +17,16 @@ MUTANTS: tuple[Mutant, ...] = (
         OVERLAY,
         "            noted=list(self.merged.items()),\n",
         "",
+        "tests/simulation/test_found.py",
     ),
     mutant(
         "note-cleared-by-sender",
         "a note stands until the parent has the history",
-        FOLD,
-        '                if letter.kind == "absorbed":\n',
-        '                if letter.kind == "seal":\n',
+        ROUTE,
+        "        told.update([merge.child for merge in fresh])\n",
+        "        told.update([merge.child for merge in fresh])\n"
+        "        from worker.engine.merges import Notes\n"
+        "        Notes(self._store, partitions=self._partitions, notes_max=1).settle([merge.child for merge in fresh])\n",
     ),
     mutant(
         "no-seal",
@@ -38,6 +41,7 @@ MUTANTS: tuple[Mutant, ...] = (
         FOLD,
         "if state.sealed is not None and letter.offset > state.sealed.offset and letter.kind in PASSED_ON:\n",
         "if state.sealed is not None and letter.offset > state.applied and letter.kind in PASSED_ON:\n",
+        "tests/simulation/test_found.py",
     ),
     mutant(
         "passes-on-what-was-before",
@@ -101,6 +105,7 @@ MUTANTS: tuple[Mutant, ...] = (
         STEPS,
         "version=state.version, awaiting=awaiting)",
         "version=state.version)",
+        "tests/simulation/test_found.py",
     ),
     mutant(
         "expect-not-forwarded",
@@ -139,6 +144,7 @@ MUTANTS: tuple[Mutant, ...] = (
         DIRECTORY,
         "            owners[index] = moved.get(owner, owner)\n",
         "            owners[index] = owner\n",
+        "tests/property/test_identity_graph.py",
     ),
     mutant(
         "notes-not-held",
@@ -146,6 +152,7 @@ MUTANTS: tuple[Mutant, ...] = (
         "worker/engine/loop.py",
         "            own += folding.notes.scan(owned, until_ms=until_ms, now_ms=now_ms)\n",
         "            own += folding.notes.scan(owned, until_ms=now_ms, now_ms=now_ms)\n",
+        "tests/simulation/test_found.py",
     ),
     mutant(
         "notes-never-scanned",
@@ -153,6 +160,7 @@ MUTANTS: tuple[Mutant, ...] = (
         "worker/engine/loop.py",
         "            own += folding.notes.scan(owned, until_ms=until_ms, now_ms=now_ms)\n",
         "",
+        "tests/simulation/test_found.py",
     ),
     mutant(
         "judges-while-waiting",

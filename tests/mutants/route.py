@@ -109,6 +109,7 @@ MUTANTS: tuple[Mutant, ...] = (
         PROGRESS,
         "polled_ms - self._margin_ms))",
         "polled_ms + self._margin_ms))",
+        "tests/unit/test_engine_progress.py",
     ),
     mutant(
         "progress-of-some",

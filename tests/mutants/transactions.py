@@ -108,6 +108,7 @@ MEMORY: tuple[Mutant, ...] = (
         "        group = self._broker.group(metadata.group)\n"
         "        metadata = metadata._replace(member=group.member(metadata.instance), generation=group.generation)\n"
         "        if metadata.member is None:\n",
+        "tests/conformance/test_kafka_zombies.py",
     ),
     mutant(
         "send-without-group-metadata",
@@ -173,9 +174,8 @@ REAL: tuple[Mutant, ...] = (
             Edit(SOURCE, "self._consumer.consumer_group_metadata(), changed)", "self._consumer, changed)"),
             Edit(
                 PRODUCER,
-                "client.send_offsets_to_transaction(places, metadata, self._timeout_s)",
-                "client.send_offsets_to_transaction(\n"
-                "                places, metadata.consumer_group_metadata(), self._timeout_s\n            )",
+                "client.send_offsets_to_transaction, places, metadata, self._timeout_s",
+                "client.send_offsets_to_transaction, places, metadata.consumer_group_metadata(), self._timeout_s",
             ),
         ),
         (OF_PRODUCER,),

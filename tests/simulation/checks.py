@@ -11,11 +11,10 @@ from schemas.ids import coordinates_id
 from tests.acceptance.moments import HOUR, MINUTE
 from tests.simulation.audiences import EDITED, ORDERED, TIMELESS, VIEWED
 from tests.simulation.evidence import Evidence
+from tests.simulation.merge_checks import MERGE_CHECKS, counters_of_all
 from tests.simulation.oracle import Move
 from tests.simulation.people import Sent
-from tests.simulation.replay import histories, replay
-from worker.audiences.leaves import CountLeaf, Leaf
-from worker.identity.rules import Identifier
+from tests.simulation.replay import replay
 from worker.ports import Record
 from worker.profiles.ids import profile_bytes
 
@@ -137,7 +136,7 @@ def transitions_are_on_time(seen: Evidence) -> Iterator[str]:
 
 
 def every_event_is_folded_once(seen: Evidence) -> Iterator[str]:
-    counters = {leaf.selection.event: leaf.leaf_id for leaf in seen.catalogue.leaves.values() if _counts_all(leaf)}
+    counters = counters_of_all(seen.catalogue)
     for profile, expected in seen.expected.items():
         state = seen.states.get(profile)
         if state is None:
@@ -151,10 +150,6 @@ def every_event_is_folded_once(seen: Evidence) -> Iterator[str]:
             yield f"{profile.hex()}: has the identifiers {sorted(state.identifiers)}"
     for profile in seen.states.keys() - seen.expected.keys():
         yield f"{profile.hex()}: a state that nothing was sent to"
-
-
-def _counts_all(leaf: Leaf) -> bool:
-    return isinstance(leaf, CountLeaf) and leaf.selection.where is None
 
 
 def memberships_are_the_evaluation_of_the_data(seen: Evidence) -> Iterator[str]:
@@ -210,70 +205,6 @@ def sizes_are_the_members(seen: Evidence) -> Iterator[str]:
         yield f"sizes are {sizes}, members {dict(members)}"
 
 
-def both_directions_of_the_graph_agree(seen: Evidence) -> Iterator[str]:
-    """Identifier -> profile -> identifiers; all identifiers of an event lead to its profile, or who has that now."""
-    owners: dict[Identifier, bytes] = {}
-    for event in seen.archive:
-        profile = seen.canonical(profile_bytes(event["profile_id"]))
-        for identifier in [Identifier(one["type"], one["id"]) for one in event["external_ids"]]:
-            owner = seen.owner(identifier)
-            if owner != profile:
-                yield f"{event['messageId']}: is with {profile.hex()}, {identifier} leads to {owner and owner.hex()}"
-            owners[identifier] = profile
-    for identifier, owner in owners.items():
-        if identifier not in seen.identifiers(owner):
-            yield f"{identifier} leads to {owner.hex()}, which does not know it"
-    for profile in seen.states:
-        for identifier in seen.identifiers(profile):
-            if seen.owner(identifier) != profile:
-                yield f"{profile.hex()} knows {identifier}, which does not lead to it"
-
-
-def merges_are_over_and_told_once(seen: Evidence) -> Iterator[str]:
-    """Who was merged away has no data and no membership, and is told once; nobody waits for another."""
-    told = Counter(child for child, _ in seen.merges)
-    for profile, state in seen.states.items():
-        gone = seen.canonical(profile) != profile
-        if gone != (state.sealed is not None) or gone != (seen.record(profile) is None):
-            yield f"{profile.hex()}: sealed {state.sealed}, in the graph {'merged' if gone else 'alive'}"
-        if told[profile] != gone:
-            yield f"{profile.hex()}: its merge is told {told[profile]} times"
-        if gone and (state.accumulators or state.traits or state.identifiers or state.externals or state.dues):
-            yield f"{profile.hex()}: is merged away and keeps data"
-        if state.awaiting:
-            yield f"{profile.hex()}: waits for {state.awaiting} for ever"
-    for child, _ in seen.merges:
-        if child not in seen.states:
-            yield f"{child.hex()}: was merged, they say, and has no state"
-
-
-def no_merge_is_owed(seen: Evidence) -> Iterator[str]:
-    """No note is left, and nobody is redirected to one that was merged away itself."""
-    for child, at_ms in seen.store.notes(1 << 62, 1 << 30).get():
-        yield f"{child.hex()}: the note of {at_ms} is left"
-    for profile in seen.states:
-        record = seen.record(profile)
-        yield from (f"{merge.child.hex()}: still owed" for merge in (record.merged if record else ()) if merge.open)
-        if seen.canonical(seen.canonical(profile)) != seen.canonical(profile):
-            yield f"{profile.hex()}: is redirected to one that was merged away"
-
-
-def nothing_is_judged_without_its_history(seen: Evidence) -> Iterator[str]:
-    """Where it is promised: no transition that the united history would not have made."""
-    if not (seen.plan.on_time and seen.plan.one_input):
-        return
-    sent = {sent.message_id: number for number, (sent, _) in reversed(list(enumerate(seen.schedule.sent)))}
-    own = {coordinates_id(*record[:3]): number for number, (_, record) in enumerate(seen.schedule.sent)}
-    order = {**own, **{name: number for name, number in sent.items() if name is not None}}
-    archive = sorted(seen.archive, key=lambda event: order[event["messageId"]])
-    whole = histories(archive)
-    for profile, expected in seen.expected.items():
-        for judged in expected.judged:
-            last = max(judged, key=lambda name: order[name], default=None)
-            if last is not None and (missing := whole[last] - judged):
-                yield f"{profile.hex()}: judged at {last} without {sorted(missing)}"
-
-
 CHECKS: tuple[Check, ...] = (
     comes_to_rest,
     no_state_goes_back,
@@ -289,10 +220,7 @@ CHECKS: tuple[Check, ...] = (
     no_timer_is_left,
     kept_outputs_are_trimmed,
     sizes_are_the_members,
-    both_directions_of_the_graph_agree,
-    merges_are_over_and_told_once,
-    no_merge_is_owed,
-    nothing_is_judged_without_its_history,
+    *MERGE_CHECKS,
 )
 
 

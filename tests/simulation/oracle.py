@@ -30,12 +30,23 @@ class Window:
     def __init__(self, window_ms: int) -> None:
         self.window_ms = window_ms
         self.times: list[int] = []
+        self._used = False
 
     def add(self, at_ms: int, now_ms: int) -> None:
-        horizon = now_ms - self.window_ms
-        if at_ms > horizon:
+        if at_ms > now_ms - self.window_ms:
+            self._used = True
             insort(self.times, at_ms)
-            del self.times[: bisect_right(self.times, horizon)]
+            self._forget(now_ms)
+
+    def unite(self, other: "Window", now_ms: int) -> None:
+        """What has left the window by now is gone, as with an event; but not of a window that only one has used."""
+        self.times = sorted(self.times + other.times)
+        if self._used and other._used:
+            self._forget(now_ms)
+        self._used |= other._used
+
+    def _forget(self, now_ms: int) -> None:
+        del self.times[: bisect_right(self.times, now_ms - self.window_ms)]
 
     def count(self, now_ms: int) -> int:
         """How many lie in ``now - window < t``."""
@@ -73,7 +84,7 @@ class Data:
                 if name == event["event"]:
                     window.add(happened_ms, now_ms)
 
-    def unite(self, other: "Data") -> None:
+    def unite(self, other: "Data", now_ms: int) -> None:
         """As if all had been one profile's; of two words that are equally new the own one stays."""
         self.messages += other.messages
         self.identifiers |= other.identifiers
@@ -84,7 +95,7 @@ class Data:
             if segment not in self.segments or said[:2] > self.segments[segment][:2]:
                 self.segments[segment] = said
         for name, window in self.windows.items():
-            window.times = sorted(window.times + other.windows[name].times)
+            window.unite(other.windows[name], now_ms)
 
     def audiences(self, now_ms: int) -> set[str]:
         """Those that the profile belongs to at a time."""
@@ -167,7 +178,7 @@ class Profile:
         self.awaiting = (self.awaiting - {answered}) | awaiting
         self.now_ms = max(self.now_ms, at_ms)
         if data is not None:
-            self.data.unite(data)
+            self.data.unite(data, self.now_ms)
         return True
 
     def judge_merge(self, caused_by: str) -> None:

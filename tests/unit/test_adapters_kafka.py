@@ -3,11 +3,16 @@
 import logging
 import time
 from collections.abc import Callable
+from threading import Event
+from typing import cast
 
 import pytest
+from confluent_kafka import Producer
 from structlog.testing import capture_logs
 
 from tests.services import free_ports
+from worker.adapters import kafka_producer
+from worker.adapters.aside import Aside
 from worker.adapters.kafka import KafkaAdmin, KafkaProducer, KafkaSource
 from worker.adapters.kafka_client import CLIENT_LOG, Properties, merged
 from worker.adapters.kafka_publisher import publish
@@ -16,6 +21,7 @@ from worker.errors import InputError, TransactionRefusedError
 from worker.ports import Partition
 
 Make = Callable[[str, Properties], object]
+NOBODY = "127.0.0.1:1"
 
 
 def make_source(servers: str, properties: Properties) -> KafkaSource:
@@ -118,3 +124,35 @@ def test_a_source_without_brokers_has_nothing_and_knows_nothing(nobody: str) -> 
     assert (poll.records, poll.changed) == ([], False)
     assert (source.assignment(), source.at_end(), source.lag()) == (frozenset(), frozenset(), {})
     source.close()
+
+
+class Stuck:
+    """A client library's producer that is in the middle of a transaction and whose calls may never return."""
+
+    def __init__(self) -> None:
+        self.let_go = Event()
+
+    def send_offsets_to_transaction(self, *_: object) -> None:
+        self.let_go.wait()
+
+
+def test_a_client_that_never_returns_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    """`send_offsets_to_transaction` waits for ever for a coordinator that is gone (librdkafka, issue 5456)."""
+    monkeypatch.setattr(kafka_producer, "OVERDUE_S", 0.05)
+    producer, stuck = KafkaProducer(NOBODY, transactional_id="t", transaction_timeout_ms=50), Stuck()
+    producer._client = cast(Producer, stuck)
+
+    with pytest.raises(TransactionRefusedError, match="send offsets: it has not returned"):
+        producer.send_offsets({Partition("t", 0): 1}, None)
+    with pytest.raises(TransactionRefusedError, match="no usable producer"):
+        producer.send_offsets({Partition("t", 0): 1}, None)
+    producer.close()
+    stuck.let_go.set()
+
+
+def test_what_a_call_made_aside_raises_is_raised() -> None:
+    aside = Aside("test")
+    with pytest.raises(ZeroDivisionError):
+        aside.make(lambda: 1 // 0, 5)
+    aside.make(lambda: None, 5)
+    aside.end()

@@ -12,10 +12,11 @@ import redis
 from hypothesis import given
 from hypothesis import strategies as st
 
-from worker.adapters.redis import CLAIM_SLICES, RedisStore, bucket_divisors
+from worker.adapters.redis import RedisStore
+from worker.adapters.redis_claims import CLAIM_SLICES, bucket_divisors
 from worker.clock import VirtualClock
 from worker.errors import InputError, StoreUnavailableError
-from worker.ports import SCAN_START, Claim, PendingOutputs, StateWrite, Swap
+from worker.ports import SCAN_START, Claim, Lists, PendingOutputs, StateWrite, Swap
 
 DAY_MS = 86_400_000
 MINUTE_MS = 60_000
@@ -56,7 +57,7 @@ def store(redis_url: str, space: str, reconnects: list[str]) -> Iterator[RedisSt
 def drop(admin: redis.Redis, store: RedisStore) -> None:
     """Cut the connection of a store, and of no other."""
     cut = f"cut-{uuid4().hex}"
-    store._only_node.send((b"CLIENT", b"SETNAME", cut)).receive()
+    store._nodes.connection.send((b"CLIENT", b"SETNAME", cut)).receive()
     [victim] = [each["id"] for each in admin.client_list() if each["name"] == cut]
     admin.client_kill_filter(_id=victim)
 
@@ -82,7 +83,7 @@ def test_every_reply_that_was_still_to_come_fails(admin: redis.Redis, store: Red
     came = store.swap([Swap(b"key", None, b"value")])
     assert came.get()
     admin.set(f"aw:{{{store._space}}}:wrong", "no sorted set")
-    refused = store._only_node.send((b"ZRANGE", f"aw:{{{store._space}}}:wrong", 0, 1))
+    refused = store._nodes.connection.send((b"ZRANGE", f"aw:{{{store._space}}}:wrong", 0, 1))
     behind = store.read([b"key"])
     with pytest.raises(StoreUnavailableError, match="WRONGTYPE"):
         refused.receive()
@@ -98,6 +99,25 @@ def test_a_server_that_lost_the_scripts_gets_them_again(admin: redis.Redis, stor
     with pytest.raises(StoreUnavailableError, match=r"NOSCRIPT|No matching script"):
         store.claim(claims, epoch=0, evict_before_ms=0).get()
     assert store.claim(claims, epoch=0, evict_before_ms=0).get() == []
+
+
+def test_a_full_server_refuses_a_swap_whole(admin: redis.Redis, store: RedisStore) -> None:
+    """It lets removals pass: one that came before the first refusal would have been done alone."""
+    assert store.swap([Swap(b"a", None, b"1"), Swap(b"b", None, b"1")], Lists(added=[(b"s", b"x")])).get()
+    admin.config_set("maxmemory", 1)
+    try:
+        for swaps, lists in (
+            ([Swap(b"a", b"1", None), Swap(b"b", b"1", b"2")], Lists()),
+            ([Swap(b"a", b"1", None)], Lists(noted=[(PROFILE, 5)])),
+            ([Swap(b"a", b"1", None)], Lists(removed=[(b"s", b"x")], added=[(b"s", b"y")])),
+        ):
+            with pytest.raises(StoreUnavailableError, match="maxmemory"):
+                store.swap(swaps, lists).get()
+    finally:
+        admin.config_set("maxmemory", 0)
+    assert store.read([b"a", b"b"]).get() == [b"1", b"1"]
+    assert store.members(b"s").get() == [b"x"]
+    assert store.notes(9, 9).get() == []
 
 
 def test_a_closed_store_connects_again_when_it_is_used(store: RedisStore) -> None:
@@ -119,7 +139,7 @@ def test_a_server_that_does_not_answer_in_time_is_given_up(admin: redis.Redis, r
     with contextlib.closing(impatient):
         impatient.read([b"key"]).get()
         with pytest.raises(StoreUnavailableError, match=r"[Tt]imeout"):
-            impatient._only_node.send((b"BLPOP", b"aw:nothing-ever-comes", 30)).receive()
+            impatient._nodes.connection.send((b"BLPOP", b"aw:nothing-ever-comes", 30)).receive()
         assert impatient.read([b"key"]).get() == [None]
 
 
@@ -128,7 +148,7 @@ def test_an_interrupted_wait_leaves_no_answer_for_somebody_else(store: RedisStor
         raise KeyboardInterrupt
 
     assert store.swap([Swap(b"key", None, b"value")]).get()
-    slow = store._only_node.send((b"BLPOP", f"aw:{{{store._space}}}:nothing-ever-comes", 1))
+    slow = store._nodes.connection.send((b"BLPOP", f"aw:{{{store._space}}}:nothing-ever-comes", 1))
     behind = store.read([b"key"])
     before = signal.signal(signal.SIGALRM, interrupt)
     try:
@@ -245,7 +265,7 @@ def test_a_fingerprint_is_not_found_across_the_fields_of_a_record(redis_url: str
 
 
 def test_inspect_tells_what_start_up_checks_ask(admin: redis.Redis, store: RedisStore) -> None:
-    facts = store.inspect()
+    [facts] = store.inspect().values()
     server = admin.info()
     assert facts.version == server["redis_version"]
     assert (facts.mode, facts.role) == (server["redis_mode"], server["role"])

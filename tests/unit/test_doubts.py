@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from worker.audiences.compile import Keys
-from worker.audiences.doubts import doubts, lookalikes
+from worker.audiences.doubts import doubts, hints, lookalikes
 from worker.audiences.language.parser import parse
 
 KEYS = Keys(audiences=frozenset({"vip_audience"}), traits=frozenset({"total_spend"}))
@@ -98,3 +98,32 @@ def test_a_name_like_a_defined_one_is_a_hint() -> None:
 @pytest.mark.parametrize("name", ["vip_audience", "total_spend", "plan", "vip"])
 def test_a_defined_name_and_one_of_its_own_are_none(name: str) -> None:
     assert lookalikes(parse(f"trait('{name}') = 1"), KEYS) == []
+
+
+def test_a_name_that_is_compared_with_true_is_likely_an_audience() -> None:
+    (hint,) = hints(parse("trait('vip_audenc') = true AND trait('vip') = 'a'"), KEYS)
+
+    assert hint.message == "no audience or computed trait is called 'vip_audenc'; did you mean 'vip_audience'?"
+    (hint,) = hints(parse("trait('vpi') = true"), Keys(audiences=frozenset({"vip"})))
+    assert hint.message.endswith("did you mean 'vip'?")
+
+
+@pytest.mark.parametrize(
+    ("query", "column"),
+    [
+        ("event('X').count() >= 0", 1),
+        ("trait('a') = 1 AND event('X').within(7 days).count() > -1", 20),
+        ("event('X').where(event('Y').count() >= 0 AND property('a') = 1).count() >= 1", 18),
+        ("event('X').count() != -1", 1),
+    ],
+)
+def test_a_count_that_no_number_fails_is_a_hint(query: str, column: int) -> None:
+    (hint,) = hints(parse(query), KEYS)
+
+    assert hint.column == column
+    assert hint.message.endswith("always holds")
+
+
+@pytest.mark.parametrize("query", ["event('X').count() >= 1", "event('X').count() != 0", "event('X').count() < 5"])
+def test_a_count_that_a_number_fails_is_none(query: str) -> None:
+    assert hints(parse(query), KEYS) == []

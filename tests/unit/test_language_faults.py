@@ -62,6 +62,15 @@ FAULTS = [
         12,
         f'expected {METHOD}, found "count"; only events are reduced, and only once',
     ),
+    ("event('x').count() > = 1", 1, 22, 'expected a value, found "="; a sign is written without spaces, as in >='),
+    ("AND trait('a') = 1", 1, 1, 'expected a condition, found "AND"; it stands between two conditions'),
+    ("trait('a') = pro", 1, 14, 'expected a value, found "pro"; a text is in quotes'),
+    (
+        "event('x').count(property('a')) = 1",
+        1,
+        18,
+        'expected ")", found "property"; distinct values are counted by unique(…).count()',
+    ),
     ("trait('x').equal(1)", 1, 12, f'expected {METHOD}, found "equal"; did you mean "equals"?'),
     ("trait('x').not_in('a')", 1, 12, f'expected {METHOD}, found "not_in"; did you mean "none_of"?'),
     (
@@ -121,7 +130,7 @@ FAULTS = [
     ("event('x').between(1 day)", 1, 25, 'expected ",", found ")"'),
     ("event('x').where()", 1, 18, 'expected a condition, found ")"'),
     ("event('x').where(property('p'))", 1, 31, f'expected {COMPARISON}, found ")"'),
-    ("event('x').sources('a')", 1, 20, "expected \"{\", found 'a'"),
+    ("event('x').sources('a')", 1, 20, "expected \"{\", found 'a'; it is written sources({exclude: 'a'})"),
     (
         "event('x').sources({include: 'a'})",
         1,
@@ -160,7 +169,7 @@ FAULTS = [
         "trait('a') = " + "x" * 50,
         1,
         14,
-        f'expected a value, found "{"x" * 39}…"',
+        f'expected a value, found "{"x" * 39}…"; a text is in quotes',
     ),
 ]
 

@@ -266,18 +266,48 @@ def test_no_file_brings_the_reader_down(text: str) -> None:
     assert load(text, source="f").faults
 
 
+QUERY = "trait('a') = 'x' AND trait('b') = 2"
+
+
 @pytest.mark.parametrize(
-    ("text", "position"),
+    ("written", "position"),
     [
-        ("key: a\nquery: 'q'", (2, 9)),
-        ("key: a\nquery: q", (2, 8)),
-        ("key: a\nquery: |\n  q", (3, 1)),
+        ("'trait(''a'') = ''x'' AND trait(''b'') = 2'", (2, 34)),
+        (QUERY, (2, 29)),
+        ("\"trait('a') = 'x' AND trait('b') = 2\"", (2, 30)),
+        ("\"trait(\\u0027a\\x27) = 'x'\\tAND trait('b') = 2\"", (2, 39)),
+        ("|\n  trait('a') = 'x' AND trait('b') = 2", (3, 24)),
+        ("|2-  # why\n    trait('a') = 'x'\n    AND\n\n    trait('b') = 2", (6, 5)),
+        (">-\n  trait('a') = 'x'\n  AND trait('b') = 2", (4, 7)),
+        ("trait('a') = 'x'\n  AND trait('b') = 2", (3, 7)),
+        ("\"trait('a') = 'x'\n  AND \\\n  trait('b') = 2\"", (4, 3)),
     ],
 )
-def test_a_querys_text_can_be_found_again(text: str, position: tuple[int, int]) -> None:
-    found: Definitions = load(text, source="f")
+def test_a_place_in_a_query_is_found_in_the_file(written: str, position: tuple[int, int]) -> None:
+    """Whatever makes another text of it: quotes, escapes, indentation, folded lines. Here, of the second trait."""
+    found: Definitions = load(f"key: a\nquery: {written}", source="f")
 
-    assert found.queries["audience:a"] == position
+    (audience,) = found.audiences
+    query = audience.query or ""
+    offset = query.index("trait('b')")
+    line, column = query.count("\n", 0, offset) + 1, offset - query.rfind("\n", 0, offset)
+    assert found.queries["audience:a"].position(query, line, column) == position
+
+
+@pytest.mark.parametrize("written", ["'q '", "q", '"q"', "|\n  q\n", ">\n  q"])
+def test_the_end_of_a_query_is_behind_its_last_character(written: str) -> None:
+    found: Definitions = load(f"key: a\nquery: {written}", source="f")
+
+    query = found.audiences[0].query or ""
+    written_at = found.queries["audience:a"]
+    last = written_at.position(query, 1, 1)
+    assert written_at.position(query, 1, len(query) + 1) == (last.line, last.column + 1)
+
+
+def test_a_quote_that_is_not_closed_is_told_with_its_line() -> None:
+    (fault,) = load('key: a\nquery: "q\nname: b\n', source="f").faults
+
+    assert str(fault) == "f:4:1: found unexpected end of stream, while scanning a quoted scalar that begins in line 2"
 
 
 def test_documents_are_typed() -> None:

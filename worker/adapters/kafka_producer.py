@@ -7,11 +7,13 @@ Sources: librdkafka, "Transactional producer"; Apache Kafka, KIP-98 and KIP-447;
 
 import contextlib
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from typing import Any
 
 from confluent_kafka import KafkaException, Producer, TopicPartition
 
+from worker.adapters.aside import Aside
 from worker.adapters.kafka_client import CLIENT_LOG, Properties, configuring, merged, one_line
 from worker.errors import TransactionRefusedError
 from worker.ports import Headers, Partition
@@ -25,6 +27,10 @@ CONNECT_TIMEOUT_S = 1.0
 
 ABORT_TIMEOUT_S = 2.0
 """An abort is a courtesy to readers, who then need not wait for the successor."""
+
+OVERDUE_S = 2.0
+"""After its own timeout, before a call counts as one that never returns. ``send_offsets_to_transaction`` does not keep
+to its timeout when the connection to the group's coordinator ends at the wrong moment (librdkafka, issue 5456)."""
 
 FULL_WAIT_S = 0.01
 """For room in the queue: about what it takes to send a batch of it."""
@@ -77,6 +83,7 @@ class KafkaProducer:
         self._client: Producer | None = None
         self._open = False
         self._refused = False
+        self._aside: Aside | None = None
 
     def begin(self) -> None:
         """See ``Producer.begin``."""
@@ -123,7 +130,20 @@ class KafkaProducer:
         """See ``Producer.send_offsets``."""
         places = [TopicPartition(*partition, offset) for partition, offset in offsets.items()]
         with self._transaction("send offsets") as client:
-            client.send_offsets_to_transaction(places, metadata, self._timeout_s)
+            send = partial(client.send_offsets_to_transaction, places, metadata, self._timeout_s)
+            self._in_time("send offsets", send)
+
+    def _in_time(self, step: str, call: Callable[[], object]) -> None:
+        """Make a call of which the client library does not see to it that it ends."""
+        if self._aside is None:
+            self._aside = Aside("kafka-offsets")
+        try:
+            self._aside.make(call, self._timeout_s + OVERDUE_S)
+        except TimeoutError as error:
+            # Who still waits in the client must not be waited for by us; the next producer fences it.
+            self._client = self._aside = None
+            self._refused = True
+            raise TransactionRefusedError(f"{step}: {error}") from error
 
     def commit(self) -> None:
         """See ``Producer.commit``. Waits until the brokers have every record."""
@@ -162,6 +182,8 @@ class KafkaProducer:
         """Abort what is open, and stop."""
         self.abort()
         self._discard()
+        if self._aside is not None:
+            self._aside.end()
 
     def _discard(self) -> None:
         """Drop the client with whatever it has not sent; its end does not wait for answers then."""

@@ -187,12 +187,15 @@ class MemoryStore:
         pending = self._slots[slot].pending
         return self._reply("load_pending", lambda: [pending[at] for at in sorted(pending) if first <= at[0] <= last])
 
-    def own(self, slots: Sequence[int], owner: bytes) -> Reply[None]:
-        return self._reply("own", lambda: self._own(slots, owner))
+    def own(self, slots: Sequence[int], owner: bytes, *, again: bool = False) -> Reply[list[int]]:
+        return self._reply("own", lambda: self._own(slots, owner, again=again))
 
-    def _own(self, slots: Sequence[int], owner: bytes) -> None:
+    def _own(self, slots: Sequence[int], owner: bytes, *, again: bool) -> list[int]:
+        new = [slot for slot in slots if not self._slots[slot].owner]
         for slot in slots:
-            self._slots[slot].owner = owner
+            if not (again and slot in new):
+                self._slots[slot].owner = owner
+        return new
 
     def commit(
         self,
@@ -245,6 +248,9 @@ class MemoryStore:
 
     def sizes(self) -> Reply[dict[str, int]]:
         return self._reply("sizes", lambda: {key: size for key, size in self._sizes.items() if size})
+
+    def keep(self) -> Reply[None]:
+        return self._reply("keep", lambda: None)
 
     def close(self) -> None:
         """Nothing to let go."""

@@ -1,6 +1,7 @@
-"""Redis as the engine sees it. One file in ``lua/`` for every step that must be atomic.
+"""Redis as the engine sees it, one server or a cluster. One file in ``lua/`` for every step that must be atomic.
 
-What is touched together lies together: the keys of a call share a hash tag, hence a slot of a Redis Cluster.
+What is touched together lies together: the keys of a command share a hash tag, hence a slot of a Redis Cluster. On a
+single server one command takes several slices of claims.
 
     aw:{SPACE}:KEY             identity graph, catalogue of definitions, …
     aw:{SPACE}:notes           merges that are not over
@@ -12,66 +13,50 @@ Source: docs/decisions.md, "Deduplication"; ARCHITECTURE.md, "Redis".
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from hashlib import sha1
-from importlib import resources
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 import msgspec
 
 from worker.adapters import redis_replies as replies
-from worker.adapters.resp import Command, SentReply, SplitConnection
+from worker.adapters.redis_claims import CLAIM_SLICES, MINUTE_MS, bucket_divisors, slice_claims
+from worker.adapters.redis_nodes import ClusterNodes, Connect, Nodes, OneNode
+from worker.adapters.redis_scripts import CLAIM, COMMIT, LOAD, RAISE_EPOCH, SWAP, evaluate
+from worker.adapters.redis_server import inspect, keep_commands, kept
+from worker.adapters.resp import Answer, Command, SentReply, SplitConnection
 from worker.clock import Clock
+from worker.errors import InputError, StoreUnavailableError
 from worker.ports import NO_LISTS, Claim, Lists, PendingOutputs, StateWrite, Swap
+from worker.redis_facts import Keeping, ServerFacts
+from worker.redis_url import is_cluster, node_urls
 from worker.slots import STATE_SLOTS
 
-MINUTE_MS: Final = 60_000
 DAY_MS: Final = 24 * 60 * MINUTE_MS
-MINUTE_MAX: Final = 2**32 - 1
 PROFILE_BYTES: Final = 16
 SCAN_KEYS: Final = 1_000
 
-CLAIM_SLICES: Final = 16
-"""Fixed for life: a change forgets the window. Fewer could not be spread over a cluster's nodes."""
-
-IDS_PER_BUCKET: Final = 48
-"""Claims in a bucket when the plan holds; up to twice as many, buckets being a power of two. More take less memory and
-more of Redis's time: 30 take 21.5 bytes and 4.7 us an id, 61 take 18.2 and 5.0, 122 take 16.9 and 6.0."""
-
-BUCKET_BITS_MIN: Final = 8
-"""So many buckets a slice at least that a plan which is far too low costs time, but does not stop the worker."""
-
-BUCKET_BITS_MAX: Final = 24
 NO_STATE: Final = b"\xff" * 8
 
 
-class Script(NamedTuple):
-    source: str
-    digest: str
+KEEP_SHARE: Final = 0.5
+"""Of the timeout of an answer: what is not kept by then is reported by the server itself. More, and a slow answer would
+count as a broken connection; less, and a disk that is busy for a moment costs a batch."""
 
 
-def _script(name: str) -> Script:
-    source = resources.files("worker.adapters").joinpath("lua", f"{name}.lua").read_text("utf-8")
-    return Script(source, sha1(source.encode(), usedforsecurity=False).hexdigest())
+class KeepReply:
+    """Says whether everything has been kept everywhere."""
 
+    def __init__(self, keeping: Keeping, answers: Sequence[Answer]) -> None:
+        self._keeping = keeping
+        self._answers = answers
 
-class ServerFacts(NamedTuple):
-    """What a server says of itself. ``mode``: ``standalone``, ``cluster`` or ``sentinel``; ``role``: ``master`` or
-    ``slave``; ``eviction_policy``: its ``maxmemory-policy``; ``append_only``: whether it writes an AOF.
-    """
-
-    version: str
-    mode: str
-    role: str
-    replicas: int
-    eviction_policy: str
-    append_only: bool
-
-
-CLAIM, RAISE_EPOCH, SWAP, COMMIT = map(_script, ("claim", "raise_epoch", "swap", "commit"))
+    def get(self) -> None:
+        if not all(kept(self._keeping, answer.receive()) for answer in self._answers):
+            where = " and ".join(["its disk"] * self._keeping.disk + ["its replicas"] * bool(self._keeping.replicas))
+            raise StoreUnavailableError(f"Redis: what was written has not reached {where} in time")
 
 
 class RedisStore:
-    """One space on one Redis; implements ``worker.ports.Store``.
+    """One space in Redis; implements ``worker.ports.Store``.
 
     ``clock``: only for tests; without it the server's clock bounds the time of claims. ``on_reconnect`` is called
     whenever a lost connection has been replaced.
@@ -92,51 +77,51 @@ class RedisStore:
     ) -> None:
         self._space = space
         self._clock = clock
+        self._timeout_s = timeout_s
+        self._keeping = Keeping(disk=False, replicas=0)
         self._window_minutes = -(-dedup_window_ms // MINUTE_MS)
         self._divisors = bucket_divisors(dedup_expected_ids_per_day * dedup_window_ms // DAY_MS)
         self._slices = [b"aw:{%b:c%d}:" % (space.encode(), number) for number in range(CLAIM_SLICES)]
         self._identity = b"aw:{%b}:" % space.encode()
         self._notes = self._identity + b"notes"
         self._progress = b"aw:{%b:p}" % space.encode()
-        scripts = (CLAIM, RAISE_EPOCH, SWAP, COMMIT)
-        self._only_node = SplitConnection(
-            url,
-            timeout_s=timeout_s,
-            client_name="audience-worker",
-            prelude=[("SCRIPT", "LOAD", script.source) for script in scripts],
-            on_reconnect=on_reconnect,
-        )
+
+        def connect(node_url: str, on_failure: Callable[[], None] | None = None) -> SplitConnection:
+            return SplitConnection(
+                node_url,
+                timeout_s=timeout_s,
+                client_name="audience-worker",
+                prelude=LOAD,
+                on_reconnect=on_reconnect,
+                on_failure=on_failure,
+            )
+
+        self._nodes = _nodes(url, connect)
+        self._node = self._nodes.of
 
     def claim(self, claims: Sequence[Claim], *, epoch: int, evict_before_ms: int) -> SentReply[list[int] | None]:
-        ids: list[list[bytes]] = [[] for _ in range(CLAIM_SLICES)]
-        indexes: list[list[int]] = [[] for _ in range(CLAIM_SLICES)]
-        minutes: dict[int, bytes] = {}
-        for index, (digest, coordinates, timestamp_ms) in enumerate(claims):
-            minute = timestamp_ms // MINUTE_MS
-            minute_bytes = minutes.get(minute)
-            if minute_bytes is None:
-                minute_bytes = minutes[minute] = min(max(minute, 0), MINUTE_MAX).to_bytes(4, "big")
-            number = digest[0] % CLAIM_SLICES
-            ids[number].append(digest[1:10] + minute_bytes + coordinates)
-            indexes[number].append(index)
-        touched = [number for number in range(CLAIM_SLICES) if ids[number]] or [0]
+        sliced = slice_claims(claims)
+        groups = [[number] for number in sliced.touched] if self._nodes.apart else [sliced.touched]
         now = b"" if self._clock is None else b"%d" % (self._clock.now_ms() // MINUTE_MS)
         arguments = (epoch, self._window_minutes, evict_before_ms // MINUTE_MS, now, *self._divisors)
-        blobs = [b"".join(ids[number]) for number in touched]
-        answer = self._node(self._slices[touched[0]]).send(
-            _evaluate(CLAIM, [self._slices[number] for number in touched], *arguments, *blobs)
-        )
-        order = [index for number in touched for index in indexes[number]]
+        commands = []
+        for group in groups:
+            prefixes, ids = [self._slices[number] for number in group], [b"".join(sliced.ids[each]) for each in group]
+            commands.append((prefixes[0], evaluate(CLAIM, prefixes, *arguments, *ids)))
+        orders = [[index for number in group for index in sliced.indexes[number]] for group in groups]
 
         def taken(values: list[Any]) -> list[int] | None:
-            positions = values[0]
-            return None if positions is None else sorted([order[position] for position in positions])
+            if None in values:
+                return None
+            return sorted([order[each] for order, found in zip(orders, values, strict=True) for each in found])
 
-        return SentReply(answer, taken)
+        return SentReply(self._nodes.send(commands), taken)
 
     def raise_epoch(self, epoch: int) -> SentReply[None]:
         copies = [prefix + b"epoch" for prefix in self._slices]
-        return SentReply(self._node(copies[0]).send(_evaluate(RAISE_EPOCH, copies, epoch)), replies.nothing)
+        groups = [[copy] for copy in copies] if self._nodes.apart else [copies]
+        commands = [(group[0], evaluate(RAISE_EPOCH, group, epoch)) for group in groups]
+        return SentReply(self._nodes.send(commands), replies.nothing)
 
     def read(self, keys: Sequence[bytes]) -> SentReply[list[bytes | None]]:
         return self._mget(self._identity, keys)
@@ -154,7 +139,7 @@ class RedisStore:
                 *[change for _, change in changes],
             ]
             keys = [self._notes, *[self._identity + name for name in names]]
-            commands.append(_evaluate(SWAP, keys, len(swaps), len(lists.noted), len(lists.settled), *arguments))
+            commands.append(evaluate(SWAP, keys, len(swaps), len(lists.noted), len(lists.settled), *arguments))
         return SentReply(self._node(self._identity).send(*commands), lambda values: values != [0])
 
     def members(self, key: bytes) -> SentReply[list[bytes]]:
@@ -174,9 +159,11 @@ class RedisStore:
         answer = self._node(prefix).send((b"ZRANGEBYSCORE", prefix + b"pending", first, last))
         return SentReply(answer, lambda values: [replies.pending(entry) for entry in values[0]])
 
-    def own(self, slots: Sequence[int], owner: bytes) -> SentReply[None]:
-        commands: list[Command] = [(b"SET", self._slot(slot) + b"owner", owner) for slot in slots]
-        return SentReply(self._only_node.send(*commands), replies.nothing)
+    def own(self, slots: Sequence[int], owner: bytes, *, again: bool = False) -> SentReply[list[int]]:
+        keys = [self._slot(slot) + b"owner" for slot in slots]
+        how = (b"GET", b"XX") if again else (b"GET",)
+        answers = self._nodes.send([(key, (b"SET", key, owner, *how)) for key in keys])
+        return SentReply(answers, lambda values: [slot for slot, old in zip(slots, values, strict=True) if old is None])
 
     def commit(
         self,
@@ -189,7 +176,7 @@ class RedisStore:
         prefix = self._slot(slot)
         offsets = [entry.offset for entry in pending] or [0]
         position = {write.profile: index for index, write in enumerate(writes)}
-        command = _evaluate(
+        command = evaluate(
             COMMIT,
             [prefix],
             trim_below,
@@ -225,38 +212,33 @@ class RedisStore:
 
     def scan(self, cursor: bytes) -> SentReply[tuple[bytes, list[bytes]]]:
         pattern = b"aw:{%b:s*}:" % self._space.encode() + b"?" * PROFILE_BYTES
-        answer = self._node(pattern).send((b"SCAN", cursor, b"MATCH", pattern, b"COUNT", SCAN_KEYS))
+        connection, inner, after = self._nodes.walk(cursor)
+        answer = connection.send((b"SCAN", inner, b"MATCH", pattern, b"COUNT", SCAN_KEYS))
 
         def found(values: list[Any]) -> tuple[bytes, list[bytes]]:
             following, keys = values[0]
-            return following, [key[-PROFILE_BYTES:] for key in keys]
+            return after(following), [key[-PROFILE_BYTES:] for key in keys]
 
         return SentReply(answer, found)
 
     def sizes(self) -> SentReply[dict[str, int]]:
-        prefixes = [self._slot(slot) for slot in range(STATE_SLOTS)]
-        answer = self._node(prefixes[0]).send(*[(b"HGETALL", prefix + b"sizes") for prefix in prefixes])
-        return SentReply(answer, replies.sizes)
+        keys = [self._slot(slot) + b"sizes" for slot in range(STATE_SLOTS)]
+        return SentReply(self._nodes.send([(key, (b"HGETALL", key)) for key in keys]), replies.sizes)
 
-    def inspect(self) -> ServerFacts:
-        """What the server is, for start-up checks."""
-        [text] = self._only_node.send((b"INFO",)).receive()
-        facts = dict(line.split(":", 1) for line in text.decode().splitlines() if ":" in line)
-        return ServerFacts(
-            version=facts["redis_version"],
-            mode=facts["redis_mode"],
-            role=facts["role"],
-            replicas=int(facts["connected_slaves"]),
-            eviction_policy=facts["maxmemory_policy"],
-            append_only=facts["aof_enabled"] == "1",
-        )
+    def wait_for(self, keeping: Keeping) -> None:
+        """Decide what ``keep`` waits for; nothing as long as this has not been called."""
+        self._keeping = keeping
+
+    def keep(self) -> KeepReply:
+        commands = keep_commands(self._keeping, self._timeout_s * KEEP_SHARE)
+        return KeepReply(self._keeping, self._nodes.send_all(commands) if commands else [])
+
+    def inspect(self) -> dict[str, ServerFacts]:
+        """What each server that takes writes is, by its address; for start-up checks."""
+        return {address: inspect(connection) for address, connection in self._nodes.masters().items()}
 
     def close(self) -> None:
-        self._only_node.close()
-
-    def _node(self, key: bytes) -> SplitConnection:  # noqa: ARG002 - a cluster would choose by the key's slot
-        """The connection to whoever has a key; one for everything, as long as there is one node."""
-        return self._only_node
+        self._nodes.close()
 
     def _slot(self, slot: int) -> bytes:
         return b"aw:{%b:s%d}:" % (self._space.encode(), slot)
@@ -267,16 +249,12 @@ class RedisStore:
         return SentReply(self._node(prefix).send((b"MGET", *[prefix + name for name in names])), replies.first)
 
 
-def bucket_divisors(ids_in_window: int) -> tuple[int, int, int]:
-    """Divisors of the three bytes that number a bucket in its slice: a power of two of buckets, as the plan needs."""
-    wanted = max(1, ids_in_window // (CLAIM_SLICES * IDS_PER_BUCKET))
-    bits = min(max(wanted.bit_length() - 1, BUCKET_BITS_MIN), BUCKET_BITS_MAX)
-    high, middle = max(bits - 16, 0), min(max(bits - 8, 0), 8)
-    return 1 << high, 1 << middle, 1 << 8
-
-
-def _evaluate(script: Script, keys: Sequence[bytes], *arguments: bytes | str | int) -> Command:
-    return (b"EVALSHA", script.digest, len(keys), *keys, *arguments)
+def _nodes(url: str, connect: Connect) -> Nodes:
+    try:
+        urls = node_urls(url)
+    except ValueError:
+        raise InputError("the URL of Redis is not understood") from None
+    return ClusterNodes(urls, connect) if is_cluster(url) else OneNode(url, connect)
 
 
 def _applied(expected: int) -> bytes:

@@ -11,7 +11,7 @@ from typing import Any, Final, Generic, Protocol, TypeVar, cast
 import hiredis
 from redis.backoff import NoBackoff
 from redis.connection import Connection, parse_url
-from redis.exceptions import RedisError
+from redis.exceptions import AskError, MovedError, RedisError
 from redis.retry import Retry
 
 from worker.errors import InputError, StoreUnavailableError
@@ -38,6 +38,12 @@ class Wire(Protocol):
     def read_response(self, disable_decoding: bool) -> Any: ...  # noqa: FBT001 - theirs
 
 
+class Receivable(Protocol):
+    """Answers on their way; ``receive`` waits for them and raises StoreUnavailableError when some do not come."""
+
+    def receive(self) -> list[Any]: ...
+
+
 class Answer:
     """The answers to the commands of one call, one for each."""
 
@@ -58,7 +64,7 @@ class Answer:
         if self.awaited and self.error is None:
             self._connection.receive_until(self)
         if self.error is not None:
-            raise StoreUnavailableError(f"Redis: {self.error}") from self.error
+            raise StoreUnavailableError(f"Redis: {_told(self.error)}") from self.error
         return self.values
 
 
@@ -67,7 +73,7 @@ class SentReply(Generic[T]):
 
     __slots__ = ("_answer", "_read")
 
-    def __init__(self, answer: Answer, read: Callable[[list[Any]], T]) -> None:
+    def __init__(self, answer: Receivable, read: Callable[[list[Any]], T]) -> None:
         self._answer = answer
         self._read = read
 
@@ -79,7 +85,7 @@ class SplitConnection:
     """Connects when it is first used, and again when it is used after a failure.
 
     ``prelude``: commands that every new connection begins with. ``on_reconnect`` is called after each connection but
-    the first.
+    the first, ``on_failure`` whenever one has been given up; ``connected`` tells whether there is one.
 
     A failure of any kind, an error in an answer included, closes the connection and fails everything outstanding:
     whoever waits for any of it must learn that it may not have happened.
@@ -93,11 +99,13 @@ class SplitConnection:
         client_name: str,
         prelude: Sequence[Command] = (),
         on_reconnect: Callable[[], None] | None = None,
+        on_failure: Callable[[], None] | None = None,
     ) -> None:
         self._connection = open_later(url, timeout_s=timeout_s, client_name=client_name)
         self._prelude = [pack(command) for command in prelude]
         self._on_reconnect = on_reconnect
-        self._connected = self._ever_connected = False
+        self._on_failure = on_failure
+        self.connected = self._ever_connected = False
         self._outstanding: deque[Answer] = deque()
 
     def send(self, *commands: Command) -> Answer:
@@ -111,7 +119,7 @@ class SplitConnection:
             return answer
         packed = b"".join([pack(command) for command in commands])
         try:
-            if not self._connected:
+            if not self.connected:
                 self._connect()
             self._outstanding.append(answer)
             self._connection.send_packed_command([packed], check_health=False)
@@ -140,11 +148,11 @@ class SplitConnection:
             raise
 
     def close(self) -> None:
-        self._fail(ConnectionError("the connection was closed"))
+        self._drop(ConnectionError("the connection was closed"))
 
     def _connect(self) -> None:
         self._connection.connect()
-        self._connected = True
+        self.connected = True
         if self._prelude:
             self._connection.send_packed_command(self._prelude, check_health=False)
             for _ in self._prelude:
@@ -154,11 +162,24 @@ class SplitConnection:
         self._ever_connected = True
 
     def _fail(self, error: Exception) -> None:
-        self._connected = False
+        self._drop(error)
+        if self._on_failure is not None:
+            self._on_failure()
+
+    def _drop(self, error: Exception) -> None:
+        self.connected = False
         self._connection.disconnect()
         for answer in self._outstanding:
             answer.error = error
         self._outstanding.clear()
+
+
+def _told(error: Exception) -> str:
+    """What the client library says of a slot that is elsewhere is only where."""
+    if isinstance(error, AskError):  # MovedError is one too
+        moved = "has moved" if isinstance(error, MovedError) else "is on its way"
+        return f"slot {error.slot_id} {moved} to {error.host}:{error.port}"
+    return str(error)
 
 
 def open_later(url: str, *, timeout_s: float, client_name: str) -> Wire:

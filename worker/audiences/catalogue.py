@@ -6,7 +6,7 @@ by key.
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Literal, TypeVar
@@ -78,7 +78,14 @@ def faults(definition: Definition, others: Mapping[str, Definition]) -> list[Que
     except QueryError as error:
         return [error]
     cycle = cycle_through(definition.key, lambda key: _names(together[key].query) if key in together else ())
-    return [QueryError(f"{CYCLES[definition.kind]} ({' -> '.join(cycle)})")] if cycle else []
+    return [_closes(definition, cycle)] if cycle else []
+
+
+def _closes(definition: Definition, cycle: Sequence[str]) -> QueryError:
+    """The fault of a loop, where the query takes its first step."""
+    step = next(trait for trait in traits_in(parse(definition.query or "")) if trait.path[0] == cycle[1])
+    message = f"{CYCLES[definition.kind]} ({' -> '.join(cycle)})"
+    return QueryError(message, line=step.position.line, column=step.position.column)
 
 
 @lru_cache(maxsize=REMEMBERED)

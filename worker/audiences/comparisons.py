@@ -21,14 +21,14 @@ that change nothing; higher: more work for every event."""
 class Foreseen:
     """A comparison of one scalar with constants, outside any ``where``: due when its outcome changes, not the value."""
 
-    __slots__ = ("_judge", "_scalar")
+    __slots__ = ("_judge", "scalar")
 
     def __init__(self, scalar: Scalar, node: tree.Compare) -> None:
-        self._scalar, self._judge = scalar, judge_of(node)
+        self.scalar, self._judge = scalar, judge_of(node)
 
     def evaluate(self, facts: Facts, around: Around = ()) -> Verdict:  # noqa: ARG002
         value, due_ms = False, NEVER
-        for number, reading in enumerate(islice(self._scalar.course(facts), LOOKAHEAD)):
+        for number, reading in enumerate(islice(self.scalar.course(facts), LOOKAHEAD)):
             holds = self._judge(reading.value, ())
             if number and holds != value:
                 return value, due_ms
@@ -39,17 +39,17 @@ class Foreseen:
 class Comparison:
     """A comparison of scalars. ``others``: of its arguments those that are no constants."""
 
-    __slots__ = ("_constants", "_judge", "_left", "_others")
+    __slots__ = ("_constants", "_judge", "left", "others")
 
     def __init__(self, node: tree.Compare, left: Scalar, others: Sequence[Scalar]) -> None:
         self._judge = judge_of(node)
-        self._left, self._others = left, tuple(others)
+        self.left, self.others = left, tuple(others)
         self._constants = [one.value for one in node.arguments if isinstance(one, tree.Literal)]
 
     def evaluate(self, facts: Facts, around: Around = ()) -> Verdict:
-        left, due_ms = self._left.read(facts, around)
+        left, due_ms = self.left.read(facts, around)
         others: list[Any] = []
-        for scalar in self._others:
+        for scalar in self.others:
             value, other_due_ms = scalar.read(facts, around)
             due_ms = min(due_ms, other_due_ms)
             others.append(value)
@@ -65,28 +65,28 @@ class RowsCount:
     Not for sessions: of these one row more may be the beginning of another one.
     """
 
-    __slots__ = ("_enough", "_population", "_truth", "_while_open")
+    __slots__ = ("_enough", "_while_open", "population", "truth")
 
     def __init__(self, population: Population, truth: Sequence[bool]) -> None:
-        self._population, self._truth = population, tuple(truth)
+        self.population, self.truth = population, tuple(truth)
         self._while_open = tuple(_agreed(truth[count:]) for count in range(len(truth)))
         self._enough = next(count for count in range(len(truth)) if all(one == truth[-1] for one in truth[count:]))
 
     def evaluate(self, facts: Facts, around: Around = ()) -> Verdict:
-        judge = self._judge_all if self._population.where is None else self._judge_some
+        judge = self._judge_all if self.population.where is None else self._judge_some
         return once(around, self, lambda: judge(facts, around))
 
     def _judge_all(self, facts: Facts, around: Around) -> Verdict:
         """What ``_judge_some`` gives where every row counts: of a funnel that is asked for every event around."""
-        part = self._population.part(facts, around)
-        count = min(max(part.last - part.first, 0), len(self._truth) - 1)
-        return (self._while_open if part.is_open else self._truth)[count], part.due_ms
+        part = self.population.part(facts, around)
+        count = min(max(part.last - part.first, 0), len(self.truth) - 1)
+        return (self._while_open if part.is_open else self.truth)[count], part.due_ms
 
     def _judge_some(self, facts: Facts, around: Around) -> Verdict:
-        look = self._population.look(facts, around, enough=max(self._enough, 1))
-        least = min(len(look.rows), len(self._truth) - 1)
+        look = self.population.look(facts, around, enough=max(self._enough, 1))
+        least = min(len(look.rows), len(self.truth) - 1)
         most = None if look.is_open else max(least, len(look.judged)) + 1
-        return _agreed(self._truth[least:most]), look.due_ms
+        return _agreed(self.truth[least:most]), look.due_ms
 
 
 def _agreed(possible: Sequence[bool]) -> bool | None:
@@ -101,10 +101,10 @@ class Moving:
     Source: Segment, "Query Language Reference" (boundaries are inclusive).
     """
 
-    __slots__ = ("_bounds", "_each", "_ms", "_scalar")
+    __slots__ = ("_bounds", "_each", "_ms", "scalar")
 
     def __init__(self, scalar: Scalar, comparator: str, ms: int, *, each: bool) -> None:
-        self._scalar, self._ms, self._each = scalar, ms, each
+        self.scalar, self._ms, self._each = scalar, ms, each
         self._bounds: Callable[[int], tuple[int, int]] = {
             "within_last": lambda at_ms: (at_ms, at_ms + ms + 1),
             "within_next": lambda at_ms: (at_ms - ms, at_ms + 1),
@@ -113,7 +113,7 @@ class Moving:
         }[comparator]
 
     def evaluate(self, facts: Facts, around: Around = ()) -> Verdict:
-        value, due_ms = self._scalar.read(facts, around)
+        value, due_ms = self.scalar.read(facts, around)
         if isinstance(value, Undecided):
             edges = (facts.time_ms - self._ms, facts.time_ms, facts.time_ms + self._ms)
             verdict = decide([value], map(iso, edges), lambda values: self._of(values, facts.time_ms)[0])

@@ -81,14 +81,14 @@ def compile_audience(query: tree.Query, keys: Keys, beginning: Beginning = FROM_
     Raises:
         QueryError: the query is valid, but this version does not evaluate a part of it.
     """
-    compiler = _Compiler(keys, beginning)
+    compiler = Compiler(keys, beginning)
     condition = compiler.condition(query, None)
     return replace(compiler.stands_on(), condition=condition)
 
 
 def compile_trait(query: tree.Query, keys: Keys, beginning: Beginning = FROM_THE_START) -> Compiled:
     """Compile a type-checked query of a computed trait; as ``compile_audience``."""
-    compiler = _Compiler(keys, beginning)
+    compiler = Compiler(keys, beginning)
     value = compiler.scalar(query, None)  # type: ignore[arg-type]  # a value, says the type checker
     counts = isinstance(query, tree.Reduce) and query.reducer in ("count", "unique_count")
     return replace(compiler.stands_on(), value=value, counts=counts)
@@ -99,7 +99,7 @@ def _refuse(node: tree.Query, what: str) -> Never:
 
 
 @dataclass(frozen=True, slots=True)
-class _Scope:
+class Scope:
     """The event around a condition inside ``where``. ``fields``: its values that rows have, in their order.
 
     ``reach_ms``: how old the event can be at most (None: there is no end).
@@ -107,10 +107,12 @@ class _Scope:
 
     fields: tuple[FieldNode, ...]
     reach_ms: int | None
-    parent: "_Scope | None"
+    parent: "Scope | None"
 
 
-class _Compiler:
+class Compiler:
+    """Compiles the parts of one definition. What it makes of a part is the same whichever parts it made before."""
+
     def __init__(self, keys: Keys, beginning: Beginning) -> None:
         self.keys = keys
         self.leaves = Leaves(beginning)
@@ -122,7 +124,7 @@ class _Compiler:
         return Compiled(leaves=self.leaves.found, traits=frozenset(self.traits), references=frozenset(self.references))
 
     # --- Conditions ----------------------------------------------------------------------------------------
-    def condition(self, node: tree.Query, scope: _Scope | None) -> Condition:
+    def condition(self, node: tree.Query, scope: Scope | None) -> Condition:
         match node:
             case tree.And():
                 return AllOf([self.condition(item, scope) for item in sorted(node.items, key=_has_events)])
@@ -136,7 +138,7 @@ class _Compiler:
                 _refuse(node, "account audiences (ANY, ALL) are")
         _refuse(node, "a value without a comparison is")
 
-    def comparison(self, node: tree.Compare, scope: _Scope | None) -> Condition:
+    def comparison(self, node: tree.Compare, scope: Scope | None) -> Condition:
         left, constants = node.left, literals(node)
         if node.comparator in MOVING:
             (duration,) = (one for one in node.arguments if isinstance(one, tree.Duration))
@@ -149,7 +151,7 @@ class _Compiler:
         others = [one for one in node.arguments if not isinstance(one, tree.Literal | tree.Duration)]
         return Comparison(node, self.scalar(left, scope), [self.scalar(one, scope) for one in others])
 
-    def of_events(self, node: tree.Compare, left: tree.Reduce, scope: _Scope | None) -> Condition:
+    def of_events(self, node: tree.Compare, left: tree.Reduce, scope: Scope | None) -> Condition:
         """Reduced events beside constants."""
         if not _is_plain(left, scope):
             if left.reducer == "count" and not isinstance(left.events.window, tree.ExpiresAfter):
@@ -167,7 +169,7 @@ class _Compiler:
         return CountBetween(leaf_id, window, truth) if window.near_ms else CountWithin(leaf_id, window.far_ms, truth)
 
     # --- Values --------------------------------------------------------------------------------------------
-    def scalar(self, node: tree.Scalar, scope: _Scope | None) -> Scalar:
+    def scalar(self, node: tree.Scalar, scope: Scope | None) -> Scalar:
         match node:
             case tree.Literal():
                 return Constant(node.value)
@@ -190,7 +192,7 @@ class _Compiler:
         self.traits.add(key)
         return current_value
 
-    def reduced(self, node: tree.Reduce, scope: _Scope | None) -> Scalar:
+    def reduced(self, node: tree.Reduce, scope: Scope | None) -> Scalar:
         total = total_of(node)
         if not _is_plain(node, scope):
             return RowsValue(self.population(node, scope), total, self.entries(node))
@@ -207,23 +209,24 @@ class _Compiler:
             return CountValue(self.leaves.count(node.events), None, 0)
         return TotalValue(self.leaves.total(node), total)
 
-    def population(self, node: tree.Reduce, scope: _Scope | None) -> Population:
+    def population(self, node: tree.Reduce, scope: Scope | None) -> Population:
         """The rows of a selection with whatever has to be looked up for it."""
         events, window = node.events, _window(node.events)
-        parts = split(events.where)
-        fields = fields_of(parts.dynamic, node.of)
-        reach_ms = _reach(window, scope)
-        where = None
-        if parts.dynamic is not None:
-            where = self.condition(parts.dynamic, _Scope(fields, reach_ms, scope))
+        parts, inside = split(events.where), self.inside(node, scope)
+        where = None if parts.dynamic is None else self.condition(parts.dynamic, inside)
         leaf_id = self.leaves.rows(
             selected(events, parts.static),
-            fields,
-            reach_ms=reach_ms,
+            inside.fields,
+            reach_ms=inside.reach_ms,
             rows_max=_rows_max(node, scope),
             ordered=total_of(node).ordered,
         )
         return Population(leaf_id, window, where, nested=scope is not None)
+
+    def inside(self, node: tree.Reduce, scope: Scope | None) -> Scope:
+        """Where the filter of a selection stands."""
+        fields = fields_of(split(node.events.where).dynamic, node.of)
+        return Scope(fields, _reach(_window(node.events), scope), scope)
 
     def entries(self, node: tree.Reduce) -> Callable[[Row], list[object]]:
         """What the total takes of one row."""
@@ -234,7 +237,7 @@ class _Compiler:
         return lambda row: taken(row[place])
 
 
-def _is_plain(node: tree.Reduce, scope: _Scope | None) -> bool:
+def _is_plain(node: tree.Reduce, scope: Scope | None) -> bool:
     """Whether events are counted by themselves: no event is around them, and nothing has to be looked up."""
     return scope is None and split(node.events.where).dynamic is None
 
@@ -250,13 +253,13 @@ def _window(events: tree.Events) -> Window:
     return None
 
 
-def _reach(window: Window, scope: _Scope | None) -> int | None:
+def _reach(window: Window, scope: Scope | None) -> int | None:
     """How far back rows matter: no further than the event around them, which they come after."""
     ends = [window.far_ms if isinstance(window, Rolling) else None, None if scope is None else scope.reach_ms]
     return min((end for end in ends if end is not None), default=None)
 
 
-def _rows_max(node: tree.Reduce, scope: _Scope | None) -> int:
+def _rows_max(node: tree.Reduce, scope: Scope | None) -> int:
     return FUNNEL_ROWS_MAX if scope is not None or _has_events(node.events.where) else ROWS_MAX
 
 

@@ -14,7 +14,7 @@ from worker.audiences.compile import Keys
 from worker.audiences.language import tree
 from worker.audiences.language.errors import QueryError
 from worker.audiences.language.render import render
-from worker.audiences.language.walking import traits_in
+from worker.audiences.language.walking import comparisons_in, traits_in
 from worker.audiences.outcomes import BEYOND, values_around
 from worker.audiences.relations import is_each
 from worker.audiences.selections import MOVING
@@ -40,17 +40,37 @@ def doubts(query: tree.Query, keys: Keys) -> list[QueryError]:
     return sorted(finder.found, key=lambda fault: (fault.line or 0, fault.column or 0))
 
 
+def hints(query: tree.Query, keys: Keys) -> list[QueryError]:
+    """What may be a slip, in the order of the text: names like a defined one, counts that no number can fail."""
+    found = [*lookalikes(query, keys), *_always(query, keys)]
+    return sorted(found, key=lambda fault: (fault.line or 0, fault.column or 0))
+
+
 def lookalikes(query: tree.Query, keys: Keys) -> list[QueryError]:
-    """Traits that nobody defines, but for the nearest name: a custom trait, or a slip."""
+    """Traits that nobody defines, but for the nearest name: a custom trait, or a slip.
+
+    One that is compared with true or false is likely to be meant as an audience.
+    """
     defined = sorted(keys.audiences | keys.traits)
+    flags = {id(one.left) for one in comparisons_in(query) if any(arg.kind == "boolean" for arg in literals(one))}
     found = []
     for trait in traits_in(query):
-        name = trait.path[0]
-        close = [] if name in defined else get_close_matches(name, defined, n=1, cutoff=0.85)
+        name, alike = trait.path[0], 0.6 if id(trait) in flags else 0.85
+        close = [] if name in defined else get_close_matches(name, defined, n=1, cutoff=alike)
         if close:
             message = f"no audience or computed trait is called {name!r}; did you mean {close[0]!r}?"
             found.append(QueryError(message, line=trait.position.line, column=trait.position.column))
     return found
+
+
+def _always(query: tree.Query, keys: Keys) -> Iterator[QueryError]:
+    for node in comparisons_in(query):
+        constant = node.arguments and len(literals(node)) == len(node.arguments)
+        if constant and _is_count(node) and node.comparator not in _OF_TEXT:
+            claim = [_Claim(node, holds=True)]
+            if len(_candidates(claim, keys, passing=True)) == len(_candidates(claim, keys, passing=False)):
+                message = f"{render(node)} always holds"
+                yield QueryError(message, line=node.position.line, column=node.position.column)
 
 
 class _Finder:

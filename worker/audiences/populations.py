@@ -100,6 +100,12 @@ class Population:
             look = self._passing(self.where, facts, around, rows[part.first : part.last], part, enough)
         return _session(look, self.window.ms, now_ms) if isinstance(self.window, Gap) else look
 
+    def in_reach(self, facts: Facts, around: Around) -> Sequence[Row]:
+        """The rows in the window now, whether they pass or not, and those that are on their way into it."""
+        rows = self._rows(facts)
+        part = self._part(rows, around, facts.time_ms)
+        return rows[part.first : part.last if isinstance(self.window, FromParent) else None]
+
     def part(self, facts: Facts, around: Around) -> Part:
         """As ``look`` without a condition and without sessions, for who only counts."""
         return self._part(self._rows(facts), around, facts.time_ms)

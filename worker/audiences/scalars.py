@@ -69,12 +69,12 @@ class TraitValue:
     """``trait('path')``, as it is now."""
 
     def __init__(self, path: tree.Path, lookup: Lookup) -> None:
-        self._path, self._lookup = path, lookup
+        self.path, self.lookup = path, lookup
         self._find: Callable[[Any, tree.Path], Any] = find_each if "$" in path else find
 
     def read(self, facts: Facts, around: Around = ()) -> Reading:  # noqa: ARG002
-        key = self._path[0]
-        return Reading(self._find({key: self._lookup(facts, key)}, self._path), NEVER)
+        key = self.path[0]
+        return Reading(self._find({key: self.lookup(facts, key)}, self.path), NEVER)
 
     def course(self, facts: Facts, around: Around = ()) -> Iterator[Reading]:
         yield self.read(facts, around)
@@ -84,21 +84,21 @@ class CountValue:
     """The number of events of a counting leaf, with a window or without; at most the leaf's capacity."""
 
     def __init__(self, leaf_id: bytes, window: Rolling | None, capacity: int) -> None:
-        self._leaf_id, self._window, self._capacity = leaf_id, window, capacity
+        self.leaf_id, self.window, self.capacity = leaf_id, window, capacity
 
     def read(self, facts: Facts, around: Around = ()) -> Reading:  # noqa: ARG002
         return next(self.course(facts))
 
     def course(self, facts: Facts, around: Around = ()) -> Iterator[Reading]:  # noqa: ARG002
-        accumulator = facts.accumulators.get(self._leaf_id)
-        if self._window is None:
+        accumulator = facts.accumulators.get(self.leaf_id)
+        if self.window is None:
             yield Reading(accumulator or 0, NEVER)
             return
         times = times_of(accumulator)
         now_ms = facts.time_ms
         while now_ms != NEVER:
-            inside, due_ms = inside_at(times, self._window, now_ms)
-            yield Reading(min(inside, self._capacity), due_ms)
+            inside, due_ms = inside_at(times, self.window, now_ms)
+            yield Reading(min(inside, self.capacity), due_ms)
             now_ms = due_ms
 
 

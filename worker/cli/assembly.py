@@ -18,7 +18,7 @@ from worker.engine.directory import Directory
 from worker.engine.fold import Folder
 from worker.engine.loop import Limits, Loop
 from worker.engine.merges import Notes
-from worker.engine.progress import Hold, Progress
+from worker.engine.progress import Gate, Hold, Progress
 from worker.engine.roles import Folding, Routing
 from worker.engine.route import Router
 from worker.engine.sweep import History, Sweep
@@ -34,8 +34,7 @@ class Connections:
     ``mailbox_partitions``: of ``resolved-events``; ``event_partitions``: every partition of the event topics,
     owned by this replica or not; ``draw_profile``: 16 fresh random bytes; ``draw_owner``: as many,
     for names that nobody sees; ``avro``: reads framed values, by default
-    refuses them; ``avro_outputs`` None: values are written as JSON; ``fires_until``: the last due time that may
-    fire at a time of the clock, for who knows that more records of that time are to come.
+    refuses them; ``avro_outputs`` None: values are written as JSON; ``gate`` None: timers are held while inputs lag.
     """
 
     producer: Producer
@@ -50,12 +49,16 @@ class Connections:
     history: History | None = None
     avro: AvroDecoder = field(default_factory=AvroDecoder)
     avro_outputs: AvroOutputs | None = None
-    fires_until: Callable[[int], int] = lambda now_ms: now_ms
+    gate: Gate | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Options:
-    """What the engine wants of the settings. Intervals and windows in milliseconds; see docs/settings.md."""
+    """What the engine wants of the settings. Intervals and windows in milliseconds; see docs/settings.md.
+
+    ``keep_writes``: no transaction before the store has kept what its batch has written.
+    ``laid_out``: the start-up checks have noted the space in the store; that it is gone is noticed from then on.
+    """
 
     space_id: str = "default"
     topic_prefix: str = ""
@@ -71,6 +74,8 @@ class Options:
     definitions_interval_ms: int = 250
     clock_margin_ms: int = 0
     hold_max_ms: int = 300_000
+    keep_writes: bool = False
+    laid_out: bool = False
 
 
 def assemble(connections: Connections, options: Options) -> Loop:
@@ -85,6 +90,7 @@ def assemble(connections: Connections, options: Options) -> Loop:
         catalog.documents(connections.avro, options.identity_caps),
         topic=topic_name(catalog.DEFINITIONS_TOPIC),
         interval_ms=options.definitions_interval_ms,
+        laid_out=options.laid_out,
     )
     batcher = Batcher(
         producer=connections.producer,
@@ -95,6 +101,7 @@ def assemble(connections: Connections, options: Options) -> Loop:
         topic_name=topic_name,
         mailbox_partitions=connections.mailbox_partitions,
         avro_outputs=connections.avro_outputs,
+        keep=store.keep if options.keep_writes else None,
     )
     return Loop(batcher, Limits(options.batch_records, options.scan_interval_ms))
 
@@ -139,15 +146,16 @@ def _folding(connections: Connections, options: Options) -> Folding | None:
             notes=notes,
             cached_profiles=options.cached_profiles,
             draw_owner=connections.draw_owner,
+            laid_out=options.laid_out,
         ),
         notes=notes,
         timers=Timers(store, partitions=partitions, ticks_max=options.ticks_max),
-        hold=Hold(
+        hold=connections.gate
+        or Hold(
             store,
             connections.event_partitions,
             hold_max_ms=options.hold_max_ms,
             started_ms=connections.clock.now_ms(),
-            fires_until=connections.fires_until,
         ),
         sweep=Sweep(store, partitions=partitions, records_max=options.ticks_max, history=connections.history),
         read_mail=catalog.read_mail,

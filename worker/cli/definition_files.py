@@ -6,10 +6,11 @@ from typing import NamedTuple
 
 from consumers.definitions import canonical, definition_of
 from schemas.definition import AudienceDefinition, TraitDefinition, record_key
-from schemas.definition_file import Definitions, Position, load
+from schemas.definition_file import Definitions, load
+from schemas.scalar_text import ScalarText
 from worker.audiences.catalogue import faults, keys_of
 from worker.audiences.definitions import Definition
-from worker.audiences.doubts import doubts, lookalikes
+from worker.audiences.doubts import doubts, hints
 from worker.audiences.language.errors import QueryError
 from worker.audiences.language.parser import parse
 from worker.errors import InputError
@@ -26,7 +27,7 @@ class Document(NamedTuple):
 
 class _Place(NamedTuple):
     source: str
-    query: Position | None
+    query: ScalarText | None
 
 
 class _Computation(NamedTuple):
@@ -89,9 +90,9 @@ def doubts_of(texts: Mapping[str, str]) -> Doubts:
     for definition, place in computations.values():
         if definition.query is None:
             continue
-        query, name = parse(definition.query), f"{definition.kind} {definition.key!r}"
-        found.faults.extend(_located(place, f"{name}: {one.message}", one) for one in doubts(query, keys))
-        found.hints.extend(_located(place, f"{name}: {one.message}", one) for one in lookalikes(query, keys))
+        query = parse(definition.query)
+        found.faults.extend(_fault_in(definition, place, one) for one in doubts(query, keys))
+        found.hints.extend(_fault_in(definition, place, one) for one in hints(query, keys))
     return found
 
 
@@ -129,7 +130,7 @@ def _collect(
         definition = definition_of(document)
         place = _Place(source, definitions.queries.get(key))
         if key in documents:
-            found.append(_located(place, f"{definition.kind} {definition.key!r} is defined twice"))
+            found.append(_located(definition, place, f"{definition.kind} {definition.key!r} is defined twice"))
         documents[key] = Document(key, canonical(document))
         computations[key] = _Computation(definition, place)
     return found
@@ -141,17 +142,18 @@ def _check(computations: Mapping[str, _Computation]) -> list[str]:
     sound = {key: definition for key, (definition, _) in computations.items() if not faults(definition, {})}
     for key, (definition, place) in computations.items():
         others = {one.key: one for other, one in sound.items() if other != key}
-        name = f"{definition.kind} {definition.key!r}"
-        found += [_located(place, f"{name}: {error.message}", error) for error in faults(definition, others)]
+        found += [_fault_in(definition, place, error) for error in faults(definition, others)]
     return found
 
 
-def _located(place: _Place, message: str, error: QueryError | None = None) -> str:
-    """``file:line:column: message``, counted in the file: a query's first line stands where the query does."""
+def _fault_in(definition: Definition, place: _Place, error: QueryError) -> str:
+    return _located(definition, place, f"{definition.kind} {definition.key!r}: {error.message}", error)
+
+
+def _located(definition: Definition, place: _Place, message: str, error: QueryError | None = None) -> str:
+    """``file:line:column: message``, counted in the file: where the query has it, else where the query begins."""
     if place.query is None:
         return f"{place.source}: {message}"
-    line, column = place.query
-    if error is not None and error.line is not None and error.column is not None:
-        column = error.column + (column - 1 if error.line == 1 else 0)
-        line += error.line - 1
-    return f"{place.source}:{line}:{column}: {message}"
+    line, column = (error.line or 1, error.column or 1) if error is not None else (1, 1)
+    at = place.query.position(definition.query or "", line, column)
+    return f"{place.source}:{at.line}:{at.column}: {message}"

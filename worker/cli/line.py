@@ -3,6 +3,7 @@
 import base64
 import binascii
 import json
+import re
 from typing import Any, NamedTuple
 
 import msgspec
@@ -33,6 +34,14 @@ class _Wire(msgspec.Struct, forbid_unknown_fields=True):
 
 
 _decode = msgspec.json.Decoder(_Wire).decode
+
+_ESCAPE = re.compile(
+    r"""\\(?:
+        (?P<code>u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|u[0-9a-fA-F]{4})
+      | .
+    )""",
+    re.VERBOSE,
+)
 
 
 def read_line(text: str, number: int) -> Line:
@@ -73,11 +82,21 @@ def _value(wire: _Wire, number: int) -> bytes | None:
 
 
 def _compact(value: bytes) -> bytes:
-    """The value without white space between its tokens: sizes are judged by that."""
+    """The value in UTF-8 without white space between its tokens: its size is judged by that, however it was typed."""
     try:
-        return msgspec.json.format(value, indent=-1)
+        compact = msgspec.json.format(value, indent=-1)
     except (msgspec.DecodeError, RecursionError):
-        return value.strip()
+        compact = value.strip()
+    return compact if b"\\u" not in compact else _ESCAPE.sub(_character, compact.decode()).encode()
+
+
+def _character(escape: re.Match[str]) -> str:
+    """What an escape stands for; the escape itself where JSON, or UTF-8, has no other way to say it."""
+    if escape["code"] is None:
+        return escape[0]
+    character: str = json.loads(f'"{escape[0]}"')
+    must_stay = character < " " or character in {'"', "\\"} or "\ud800" <= character <= "\udfff"
+    return escape[0] if must_stay else character
 
 
 def _lenient(text: str, number: int) -> _Wire:

@@ -16,7 +16,7 @@ from typing import Annotated
 
 import typer
 
-from worker.errors import DependencyError, InputError, SupersededError, UsageError
+from worker.errors import DependencyError, InputError, StoreLostError, SupersededError, UsageError
 
 PROGRAM = "audience-worker"
 EXIT_INPUT = 1
@@ -30,6 +30,8 @@ COMMANDS = {
     "lint": "worker.cli.lint",
     "profile": "worker.cli.profile",
     "explain": "worker.cli.explain",
+    "audiences": "worker.cli.audiences",
+    "members": "worker.cli.members",
     "definitions": "worker.cli.definitions",
     "import": "worker.cli.imports",
     "topics": "worker.cli.topics",
@@ -69,7 +71,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         sys.exit(_report(error.faults, EXIT_INPUT))
     except UsageError as error:
         sys.exit(_report([str(error)], EXIT_USAGE))
-    except (DependencyError, SupersededError) as error:
+    except (DependencyError, StoreLostError, SupersededError) as error:
         sys.exit(_report([str(error) or type(error).__name__], EXIT_DEPENDENCY))
 
 

@@ -28,4 +28,5 @@ def options_of(settings: Settings) -> Options:
         progress_interval_ms=settings.progress_interval_ms,
         clock_margin_ms=settings.clock_skew_max_ms,
         hold_max_ms=settings.exit_hold_max_s * 1000,
+        keep_writes=settings.redis_durability == "wait",
     )

@@ -9,12 +9,13 @@ from typing import Any
 
 import structlog
 
+from worker.cli.lag import Lag
 from worker.clock import Clock
 from worker.engine.loop import Loop
 from worker.engine.report import Report
 from worker.errors import DependencyError
 from worker.metrics import BatchFigures, Direction, Metrics, Outcome
-from worker.ports import Partition, Source
+from worker.ports import Source
 
 OBSERVE_INTERVAL_S = 1.0
 SUMMARY_INTERVAL_S = 10.0
@@ -63,10 +64,11 @@ class Replica:
     _observed_s: float = 0.0
     _told_s: float = field(default_factory=time.monotonic)
     _trouble: str | None = "starting"
-    _lag: int = 0
+    _lag: Lag = field(default_factory=Lag)
+    _behind: int = 0
     _overdue: bool = False
+    _lost_slots: int = 0
     _totals: _Totals = field(default_factory=_Totals)
-    _reached_ms: dict[Partition, int] = field(default_factory=dict)
 
     def run(self, stop: Event) -> None:
         """Turn until told to stop; the batch at hand is finished first.
@@ -96,6 +98,8 @@ class Replica:
     def _turned(self, report: Report | None) -> None:
         now_s = time.monotonic()
         self._turned_s, self._trouble = now_s, None
+        if self.loop.lost_slots > self._lost_slots:
+            self._lose(self.loop.lost_slots - self._lost_slots)
         if report is not None:
             self._count(report)
         if now_s - self._observed_s >= OBSERVE_INTERVAL_S:
@@ -105,6 +109,11 @@ class Replica:
         if now_s - self._told_s >= SUMMARY_INTERVAL_S:
             self._tell(now_s - self._told_s)
             self._told_s = now_s
+
+    def _lose(self, slots: int) -> None:
+        self._lost_slots += slots
+        self.metrics.redis_lost(slots)
+        self.log.error("redis_lost_writes", slots=slots, hint="Redis had acknowledged them; see deploy/RUNBOOK.md")
 
     def _count(self, report: Report) -> None:
         books, name = report.books, self.bare_name
@@ -135,7 +144,7 @@ class Replica:
             )
         )
         self.metrics.transaction("committed")
-        self._reached_ms.update(report.reached_ms)
+        self._lag.reached(report.reached_ms)
         self._totals.records += report.records
         self._totals.batches += 1
         self._totals.transitions += sum(changes.values())
@@ -144,21 +153,19 @@ class Replica:
 
     def _observe(self) -> None:
         now_ms = self.clock.now_ms()
-        records: dict[Partition, int] = {}
-        seconds: dict[Partition, float] = {}
-        for source in self.sources:
-            for partition, lag in source.lag().items():
-                bare = Partition(self.bare_name(partition.topic), partition.partition)
-                records[bare] = lag
-                reached_ms = self._reached_ms.get(partition, now_ms)
-                seconds[bare] = max(0, now_ms - reached_ms) / 1000 if lag else 0.0
+        records, seconds = self._lag.look(self.sources, now_ms)
+        bare = {partition: partition._replace(topic=self.bare_name(partition.topic)) for partition in records}
+        self.metrics.lag(
+            {bare[partition]: lag for partition, lag in records.items()},
+            {bare[partition]: lag_s for partition, lag_s in seconds.items()},
+        )
+        self._behind = max(records.values(), default=0)
         self._observe_timers()
-        self._lag = max(records.values(), default=0)
-        self.metrics.lag(records, seconds)
         try:
             self.metrics.audience_sizes(self.read_sizes())
         except DependencyError as error:  # the next turn meets it too and says so
             self._trouble = str(error)
+            self.loop.doubt()
         ready, _ = self.ready()
         self.metrics.ready(yes=ready)
 
@@ -184,7 +191,7 @@ class Replica:
                 transitions=totals.transitions,
                 duplicates=totals.duplicates,
                 dead_letters=totals.dead_letters,
-                lag=self._lag,
+                lag=self._behind,
             )
 
     def alive(self) -> tuple[bool, str]:
@@ -195,13 +202,16 @@ class Replica:
         return True, "the loop turns"
 
     def ready(self) -> tuple[bool, str]:
-        """Whether the replica does its share: assigned, dependencies reachable, definitions loaded, lag bounded."""
+        """Whether the replica does its share: alive, assigned, dependencies there, definitions loaded, lag bounded."""
+        alive, why = self.alive()  # what a stuck loop was last seen to be is not what it is
+        if not alive:
+            return False, why
         if self._trouble is not None:
             return False, self._trouble
         if not all(source.assignment() for source in self.sources):
             return False, "no partitions are assigned"
-        if self._lag > self.patience.lag_max:
-            return False, f"{self._lag} records behind on one partition"
+        if self._behind > self.patience.lag_max:
+            return False, f"{self._behind} records behind on one partition"
         return True, "ready"
 
 

@@ -7,9 +7,10 @@ import socket
 import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from pathlib import Path
 from secrets import token_bytes
-from threading import Event
+from threading import Event, Timer
 from types import FrameType
 
 import structlog
@@ -32,13 +33,20 @@ from worker.cli.options import caps_of, options_of
 from worker.cli.replica import Patience, Replica
 from worker.clock import SystemClock
 from worker.engine.control import Control
-from worker.engine.startup import TopicFacts, dedup_faults, eviction_faults, remember_mailbox, topic_faults
+from worker.engine.startup import TopicFacts, dedup_faults, remember_mailbox, topic_faults
 from worker.errors import InputError
 from worker.metrics import Metrics, process_registry
 from worker.ports import Partition, Source
+from worker.redis_facts import keeping, keeping_faults, server_faults
+from worker.redis_url import is_cluster
 from worker.settings import Settings, load_settings
 
 ABORTED = 130
+APPEND_ONLY_HINT = "appendonly is off: a restart of this server forgets its part of claims, identities and states"
+
+CLOSE_MAX_S = 10.0
+"""A worker that was told to stop in the middle of a rebalance has taken more than half a minute over it. Longer: its
+supervisor kills it; shorter: a busy machine is not given the time to say goodbye to the brokers."""
 
 
 def register(app: typer.Typer) -> None:
@@ -60,7 +68,17 @@ def _command() -> None:
         gc.freeze()
         gc.disable()
         replica.run(stop)
+        given_up = _close_in_time()
+    given_up.cancel()
     structlog.get_logger().info("stopped")
+
+
+def _close_in_time() -> Timer:
+    """End the process by force when its connections do not close: what is not committed by now is done again anyway."""
+    given_up = Timer(CLOSE_MAX_S, os._exit, (0,))
+    given_up.daemon = True
+    given_up.start()
+    return given_up
 
 
 @contextmanager
@@ -124,22 +142,40 @@ def _check(settings: Settings, store: RedisStore, avro: Avro) -> dict[str, Topic
     bound_s = settings.start_wait_max_s
     texts = {} if settings.definitions is None else read_files([settings.definitions])
     documents = documents_of(texts)
-    server = patiently(store.inspect, bound_s=bound_s, told=_waiting)
+    servers = patiently(store.inspect, bound_s=bound_s, told=_waiting)
     admin = KafkaAdmin(settings.kafka_bootstrap_servers, settings.kafka_properties())
     names = {topic.name: full_name(settings.topic_prefix, topic) for topic in TOPICS}
     described = patiently(lambda: admin.describe(list(names.values())), bound_s=bound_s, told=_waiting)
     facts = {name: TopicFacts(d.partitions, d.topic_id, d.config) for name, d in described.items()}
-    faults = eviction_faults(server.eviction_policy) + topic_faults(names, facts)
-    faults += dedup_faults(
-        store, ids_per_day=settings.dedup_expected_ids_per_day, window_hours=settings.dedup_window_hours
+    faults = server_faults(servers, cluster_url=is_cluster(settings.redis_url.get_secret_value()))
+    waits = settings.redis_durability == "wait"
+    if waits and not faults:
+        faults += keeping_faults(servers, replicas=settings.redis_wait_replicas)
+        store.wait_for(keeping(servers, replicas=settings.redis_wait_replicas))
+    faults += topic_faults(names, facts)
+    faults += (
+        []
+        if faults
+        else dedup_faults(
+            store, ids_per_day=settings.dedup_expected_ids_per_day, window_hours=settings.dedup_window_hours
+        )
     )
     if faults:
         raise InputError(*faults)
+    for address, server in servers.items():
+        if not server.append_only:
+            structlog.get_logger().warning("redis_writes_no_log", server=address, hint=APPEND_ONLY_HINT)
     mailbox = names[catalog.MAILBOX_TOPIC]
-    remember_mailbox(store, mailbox, facts[mailbox])
+    places = [Partition(mailbox, number) for number in range(facts[mailbox].partitions)]
+    folded = patiently(
+        lambda: admin.committed(f"{settings.consumer_group}-fold", places), bound_s=bound_s, told=_waiting
+    )
+    remember_mailbox(store, mailbox, facts[mailbox], folded=sum(folded.values()))
     if documents:
         definitions.apply(settings, store, documents)
     patiently(lambda: _judge_definitions(settings, store, avro), bound_s=bound_s, told=_waiting)
+    if waits:
+        patiently(lambda: store.keep().get(), bound_s=bound_s, told=_waiting)
     return facts
 
 
@@ -202,7 +238,7 @@ def _replica(
         avro_outputs=avro.outputs,
     )
     return Replica(
-        loop=assemble(connections, options_of(settings)),
+        loop=assemble(connections, replace(options_of(settings), laid_out=True)),
         sources=[source for source in (inputs, mailbox) if source is not None],
         metrics=metrics,
         clock=clock,

@@ -4,7 +4,7 @@ Source: docs/simulate.md.
 """
 
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -18,8 +18,8 @@ from worker.cli.avro import open_decoder
 from worker.cli.definition_files import Document, documents_of, read_files
 from worker.cli.line import Line, read_line
 from worker.cli.options import options_of
-from worker.cli.virtual import VirtualWorker
-from worker.errors import InputError
+from worker.cli.virtual import OUTPUT_TOPICS, VirtualWorker
+from worker.errors import InputError, UsageError
 from worker.settings import load_settings
 
 DEFAULTS = Options()
@@ -76,8 +76,7 @@ def play(
         yield from worker.take(line)
     if not started:
         worker.begin(until_ms or 0, documents)
-    if until_ms is not None:
-        yield from worker.run_to(until_ms)
+    yield from worker.run_to(worker.now_ms if until_ms is None else until_ms)
 
 
 def _read(lines: Iterable[str]) -> Iterator[Line]:
@@ -97,11 +96,11 @@ def register(app: typer.Typer) -> None:
 
 
 def _command(
-    events: Annotated[str, typer.Argument(help="NDJSON file of inputs, or - for standard input.")],
     definitions: Annotated[
         list[Path], typer.Option("--definitions", "-d", help="File or folder of definitions; repeatable.")
     ],
     until: Annotated[str, typer.Option(help="ISO 8601 time to which the virtual clock runs on.")],
+    events: Annotated[str, typer.Argument(help="NDJSON file of inputs; - or none: standard input.")] = "-",
     topic: Annotated[list[str] | None, typer.Option(help="Print this output topic only; repeatable.")] = None,
 ) -> None:
     """Run definitions over a file of events with a virtual clock; print every output as NDJSON.
@@ -111,14 +110,25 @@ def _command(
     until_ms = parse_ms(until)
     if until_ms is None:
         raise InputError(f"--until: {until!r} is no ISO 8601 time with a time zone")
+    wanted = _output_topics(topic or ())
     documents = documents_of(read_files(definitions))
-    wanted = set(topic or ())
     settings = load_settings()
     options, avro = options_of(settings), open_decoder(settings)
     for output in simulate(documents, input_lines(events), until_ms, options=options, avro=avro):
         if not wanted or output["topic"] in wanted:
             sys.stdout.write(_encode(output).decode() + "\n")
     sys.stdout.flush()
+
+
+def _output_topics(names: Collection[str]) -> frozenset[str]:
+    """
+    Raises:
+        UsageError: one is no topic that outputs come on.
+    """
+    for name in names:
+        if name not in OUTPUT_TOPICS:
+            raise UsageError(f"--topic: {name!r} is no output topic ({', '.join(OUTPUT_TOPICS)})")
+    return frozenset(names)
 
 
 def input_lines(events: str) -> Iterator[str]:

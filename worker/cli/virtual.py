@@ -34,9 +34,23 @@ from worker.profiles.ids import profile_bytes
 from worker.slots import STATE_SLOTS
 
 OUTPUT_TOPICS = ("resolved-events", "dead-letters", "audience-changes", "trait-changes", "profile-merges")
-"""In the order in which the outputs of one moment are given."""
+"""In the order in which the outputs of one moment are given; changes come profile by profile."""
+
+CHANGES = frozenset({"audience-changes", "trait-changes"})
 
 Output = dict[str, Any]
+
+
+class _Gate:
+    """Lets go what is due by a time that is set: at the time of a line, only what was due before it."""
+
+    overdue = False
+
+    def __init__(self) -> None:
+        self.until_ms = 0
+
+    def until(self, now_ms: int) -> int:
+        return min(self.until_ms, now_ms)
 
 
 class VirtualWorker:
@@ -47,11 +61,11 @@ class VirtualWorker:
         self._options = options
         self._prefix = options.topic_prefix
         self._clock = VirtualClock()
+        self._gate = _Gate()
         self._kafka = MemoryKafka(self._clock)
         self._store = MemoryStore(self._clock, dedup_window_ms=options.dedup_window_ms)
         for topic in TOPICS:
             self._kafka.create_topic(self._prefix + topic.name, partitions=1, log_append_time=topic is RESOLVED_EVENTS)
-        self._fires_until_ms = 0
         self._read: dict[str, int] = dict.fromkeys(OUTPUT_TOPICS, 0)
         self._archive: defaultdict[bytes, list[Event]] = defaultdict(list)
         random = Random(0)  # noqa: S311 - not a secret: the same input must give the same ids
@@ -67,7 +81,7 @@ class VirtualWorker:
                 draw_profile=lambda: random.randbytes(16),
                 history=self._history,
                 avro=avro or AvroDecoder(),
-                fires_until=lambda _: self._fires_until_ms,
+                gate=self._gate,
             ),
             self._immediate(options),
         )
@@ -84,7 +98,6 @@ class VirtualWorker:
             scan_interval_ms=0,
             progress_interval_ms=0,
             definitions_interval_ms=0,
-            hold_max_ms=1 << 62,  # the clock jumps; nobody is silent meanwhile
         )
 
     @property
@@ -117,16 +130,16 @@ class VirtualWorker:
         """Fire every timer due up to a time, inclusive, each at its exact due time and in order."""
         while (due := self._next_due()) is not None and due <= until_ms:
             self._clock.advance_to(due)
-            self._fires_until_ms = due
+            self._gate.until_ms = due
             yield from self._settle()
 
     def take(self, line: Line) -> Iterator[Output]:
         """Receive one record and do everything that follows from it at its time.
 
-        What is due exactly then waits: its own profile's record may be among the next ones.
+        What is due at this very time waits for ``run_to``: the next line may be of the same time, and cover it.
         """
         self._clock.advance_to(line.at_ms)
-        self._fires_until_ms = line.at_ms - 1
+        self._gate.until_ms = line.at_ms - 1
         self._append(line.topic, line.key, line.value, line.headers)
         yield from self._settle()
 
@@ -147,10 +160,9 @@ class VirtualWorker:
 
     def _settle(self) -> list[Output]:
         """Turn the loop until nothing is left to do; what readers have got of it."""
-        idle = 0
-        while idle < 2:  # an idle turn publishes how far the inputs are, the next one fires what that lets go
-            idle = idle + 1 if self._loop.turn(0.0) is None else 0
-        return [output for topic in OUTPUT_TOPICS for output in self._drain(topic)]
+        while self._loop.turn(0.0) is not None:
+            pass
+        return profile_by_profile([output for topic in OUTPUT_TOPICS for output in self._drain(topic)])
 
     def _drain(self, topic: str) -> Iterator[Output]:
         records = self._kafka.visible(self._prefix + topic, 0, start=self._read[topic])
@@ -215,3 +227,19 @@ class VirtualWorker:
                 if selects(leaf, occurrence, now_ms):
                     leaf.add(accumulators, occurrence, now_ms)
         return {leaf_id: kept if isinstance(kept, int) else bytes(kept) for leaf_id, kept in accumulators.items()}
+
+
+def profile_by_profile(outputs: Sequence[Output]) -> list[Output]:
+    """The outputs of one moment, each profile's trait changes behind its audience changes, a merged child's first.
+
+    ``outputs``: topic by topic, as ``OUTPUT_TOPICS`` has them.
+    """
+    merges = [output for output in outputs if output["topic"] == "profile-merges"]
+    children = {merge["key"]: place for place, merge in enumerate(merges)}
+    changes: dict[str, list[Output]] = {}
+    for output in outputs:
+        if output["topic"] in CHANGES:
+            changes.setdefault(output["key"], []).append(output)
+    profiles = sorted(changes, key=lambda profile: children.get(profile, len(children)))
+    first = [output for output in outputs if output["topic"] not in CHANGES and output["topic"] != "profile-merges"]
+    return [*first, *(change for profile in profiles for change in changes[profile]), *merges]

@@ -9,7 +9,7 @@ encoding and producing:
      4  receive the claims; resolve identities
      5  receive the states; fold, evaluate; encode and send the commits
      6  begin the transaction; produce routed events, dead letters and ticks
-     7  receive the commits; produce what the fold made
+     7  receive the commits; produce what the fold made; wait until all that was written is kept
      8  send both groups' offsets; commit the transaction
 
 If the process dies before 8 has committed, no reader has seen anything of the batch and its records come again: the
@@ -28,7 +28,7 @@ from worker.engine.output import Output
 from worker.engine.report import Report
 from worker.engine.roles import Folding, Routing
 from worker.engine.route import RouteBatch
-from worker.ports import Partition, Poll, Producer, Record, last_of_each
+from worker.ports import Partition, Poll, Producer, Record, Reply, last_of_each
 from worker.slots import STATE_SLOTS, partition_of
 
 Ends = tuple[list[Record], list[Record]]
@@ -40,6 +40,7 @@ class Batcher:
     """Runs batches of one replica.
 
     ``topic_name`` adds the prefix to a topic's name. ``avro_outputs`` None: values are written as JSON.
+    ``keep``: waits until what the batch has written cannot be lost any more; None: the store is trusted.
     """
 
     producer: Producer
@@ -50,6 +51,7 @@ class Batcher:
     topic_name: Callable[[str], str]
     mailbox_partitions: int
     avro_outputs: AvroOutputs | None = None
+    keep: Callable[[], Reply[None]] | None = None
     stopwatch: Stopwatch = field(default_factory=Stopwatch)
 
     def run(self, mailbox: Poll, inputs: Poll, own: list[Output]) -> Report:
@@ -70,8 +72,12 @@ class Batcher:
         self.stopwatch.mark("route")
         if self.folding is not None and folded is not None:
             self.folding.folder.check(folded)
+        kept = None if self.keep is None else self.keep()
         self.stopwatch.mark("commit")
         self._produce(made)
+        if kept is not None:
+            kept.get()
+            self.stopwatch.mark("keep")
         ends = last_of_each(mailbox.records), last_of_each(inputs.records)
         self._send_offsets(mailbox, inputs, ends)
         self.producer.commit()

@@ -19,7 +19,8 @@ from worker.engine.books import Books
 from worker.engine.externals import external_key
 from worker.engine.output import Output
 from worker.engine.route import refused
-from worker.errors import DependencyError, StateConflictError
+from worker.engine.startup import MAILBOX_KEY, MEND
+from worker.errors import DependencyError, InputError, StateConflictError, StoreLostError
 from worker.identity.rules import Rules
 from worker.ports import Record, Store, Swap
 
@@ -91,10 +92,16 @@ def read_book(store: Store) -> Book:
 
 
 class Control:
-    """``topic``: full name of ``definitions``; ``interval_ms``: between two looks at the book's version."""
+    """``topic``: full name of ``definitions``; ``interval_ms``: between two looks at the book's version.
 
-    def __init__(self, store: Store, documents: Documents, *, topic: str, interval_ms: int) -> None:
+    ``laid_out``: the store knows the space; should it not do so any more, it has lost it.
+    """
+
+    def __init__(
+        self, store: Store, documents: Documents, *, topic: str, interval_ms: int, laid_out: bool = False
+    ) -> None:
         self._store = store
+        self._laid_out = laid_out
         self._documents = documents
         self._interpret = lru_cache(maxsize=INTERPRETED)(documents.interpret)
         self._topic = topic
@@ -110,11 +117,17 @@ class Control:
         return self._book
 
     def follow(self, now_ms: int) -> None:
-        """Look now and then whether the book has a new version."""
+        """Look now and then whether the book has a new version.
+
+        Raises:
+            StoreLostError: the store does not know the space any more.
+        """
         if self._followed_ms is not None and now_ms - self._followed_ms < self._interval_ms:
             return
         self._followed_ms = now_ms
-        (version,) = self._store.read([VERSION_KEY]).get()
+        version, mailbox = self._store.read([VERSION_KEY, MAILBOX_KEY]).get()
+        if self._laid_out and mailbox is None:
+            raise StoreLostError(f"Redis has lost the definitions and identities of this space; {MEND}")
         if int(version or 0) != self._book.version:
             self.refresh()
 
@@ -206,17 +219,31 @@ class Control:
         book.refusals = dict(sorted(book.refusals.items())[-REFUSALS_KEPT:])
         self._write(before, book)
 
+    def beside(self, documents: Sequence[tuple[str, bytes]]) -> Catalogue:
+        """What would be in force with some documents in the place of those that are; nobody is told of it.
+
+        The present catalogue when they say nothing new.
+
+        Raises:
+            InputError: one of them cannot be.
+        """
+        entries = dict(self._book.entries)
+        for key, document in documents:
+            fault = self._fault(key, document, entries)
+            if fault:
+                raise InputError(f"{key}: {fault}")
+            entries[key] = _followed(entries.get(key), document, offset=self._book.judged)
+        if entries == self._book.entries:
+            return self.catalogue
+        return build(self._definitions(entries).values(), version=self._book.version + 1)
+
     def _apply(self, record: Record, entries: dict[str, Entry]) -> Refusal | None:
         change = self._documents.read(record)
         if isinstance(change, Refusal):
             return change
         if change.document is not None and (fault := self._fault(change.key, change.document, entries)):
             return Refusal(Reason.INVALID_DEFINITION, fault)
-        before = entries.get(change.key)
-        if before is None or before.document != change.document:
-            created = record.offset if before is None or before.document is None else before.created
-            revision = 1 if before is None else before.revision + 1
-            entries[change.key] = Entry(revision, created, change.document)
+        entries[change.key] = _followed(entries.get(change.key), change.document, offset=record.offset)
         return None
 
     def _fault(self, key: str, document: bytes, entries: Mapping[str, Entry]) -> str | None:
@@ -238,3 +265,16 @@ class Control:
         if stored.judged != before.judged or not self._store.swap(swaps).get():
             raise StateConflictError("another replica has written the definitions")
         self._adopt(book)
+
+
+def _followed(before: Entry | None, document: bytes | None, *, offset: int) -> Entry:
+    """The entry of a document that comes after another one; the same when it says the same.
+
+    A deletion is no revision: a key used again goes on where it stopped.
+    """
+    revisions = int(document is not None)
+    if before is None:
+        return Entry(revisions, offset, document)
+    if before.document == document:
+        return before
+    return Entry(before.revision + revisions, offset if before.document is None else before.created, document)

@@ -28,8 +28,9 @@ from worker.engine.mail import Absorption, Mail
 from worker.engine.merges import Notes
 from worker.engine.outcome import Step
 from worker.engine.output import Output, pack, unpack
+from worker.engine.startup import MEND
 from worker.engine.step import step
-from worker.errors import StateConflictError
+from worker.errors import StateConflictError, StoreLostError
 from worker.ports import PendingOutputs, Reply, StateWrite, Store
 from worker.profiles.codec import decode, encode
 from worker.profiles.state import ProfileState
@@ -46,6 +47,7 @@ class FoldBatch:
     ``starts``: by slot, the first offset of the batch in its partition. ``expected``: ``applied`` of each changed
     state as it is stored. ``sizes``: by how much each profile changes the sizes of audiences. ``transitions``: how
     many, by (audience key, entered). ``absorbed``: merged profiles whose history their parent has taken in.
+    ``marks``: by slot, one of the states committed and its ``applied``.
     """
 
     mail: dict[bytes, list[Mail]]
@@ -59,6 +61,7 @@ class FoldBatch:
     transitions: Counter[tuple[str, bool]] = field(default_factory=Counter)
     lateness_ms: list[int] = field(default_factory=list)
     absorbed: list[bytes] = field(default_factory=list)
+    marks: dict[int, tuple[bytes, int]] = field(default_factory=dict)
 
     @property
     def records(self) -> int:
@@ -77,13 +80,16 @@ class Folder:
         notes: Notes,
         cached_profiles: int,
         draw_owner: Callable[[], bytes],
+        laid_out: bool = False,
     ) -> None:
-        """``draw_owner`` gives a name that nobody has had."""
+        """``draw_owner`` gives a name that nobody has had. ``laid_out``: every slot has had an owner before."""
         self._store = store
         self._announcer = announcer
         self._notes = notes
         self._draw_owner = draw_owner
+        self._laid_out = laid_out
         self._owner = b""
+        self._marks: dict[int, tuple[bytes, int]] = {}
         self._states: TwoGenerations[bytes, ProfileState] = TwoGenerations(cached_profiles)
 
     def forget(self) -> None:
@@ -95,9 +101,23 @@ class Folder:
 
         Raises:
             StoreUnavailableError: they may be ours, or still another's.
+            StoreLostError: one of them has lost its owner, so everything else that was in it too.
         """
         self._owner = self._draw_owner()
-        self._store.own(slots, self._owner).get()
+        new = self._store.own(slots, self._owner, again=self._laid_out).get()
+        if new and self._laid_out:
+            raise StoreLostError(
+                f"Redis has lost state slots of this space ({len(new)} of {len(slots)} looked at); {MEND}"
+            )
+
+    def count_lost(self, slots: Sequence[int]) -> int:
+        """How many slots have lost what was committed to them: one of the last states that we wrote is older than then.
+
+        A slot is counted once. What others have written and we never met can be lost without our noticing.
+        """
+        known = [(slot, *self._marks.pop(slot)) for slot in slots if slot in self._marks]
+        sent = [(applied, self._store.load(slot, [profile])) for slot, profile, applied in known]
+        return sum(decode(blob).applied < applied for applied, reply in sent for blob in reply.get())
 
     def begin(self, mail: Sequence[Mail], starts: Mapping[int, int]) -> FoldBatch:
         """Send the loads of what is not cached. ``mail`` in offset order per partition; ``starts`` by slot."""
@@ -161,6 +181,9 @@ class Folder:
             state = batch.states[profile]
             sizes = tuple(batch.sizes[profile].items()) if profile in batch.sizes else ()
             writes[slot_of(profile)].append(StateWrite(profile, expected, encode(state), state.due_ms, sizes))
+        batch.marks = {
+            slot: (each[-1].profile, batch.states[each[-1].profile].applied) for slot, each in writes.items()
+        }
         batch.commits = [
             self._store.commit(slot, changed, batch.pending[slot], batch.starts[slot], self._owner)
             for slot, changed in writes.items()
@@ -200,4 +223,5 @@ class Folder:
         for reply in batch.commits:
             if reply.get():
                 raise StateConflictError("a profile state was written by another worker")
+        self._marks.update(batch.marks)
         self._notes.settle(batch.absorbed)

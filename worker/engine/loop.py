@@ -57,6 +57,7 @@ class Loop:
         self._folding: Folding | None = batcher.folding
         self._scanned_ms: int | None = None
         self.scan: Scan | None = None
+        self.lost_slots = 0  # so often a state slot was found to have lost what was committed to it
         self._in_doubt = True
         self._awaited_mail = 0  # records that we have written into our own partitions and not read yet
 
@@ -75,6 +76,10 @@ class Loop:
         except DependencyError:
             self._in_doubt = True
             raise
+
+    def doubt(self) -> None:
+        """A connection has failed outside a turn: what was written over it may be lost."""
+        self._in_doubt = True
 
     def _start_afresh(self) -> None:
         """Fence whatever was left open under our id; back to the committed offsets with nothing in memory."""
@@ -114,7 +119,7 @@ class Loop:
             mailbox = self._poll_mailbox(self._folding, timeout_s)
             if mailbox.changed:
                 self._folding.forget()
-                self._folding.take()
+                self.lost_slots += self._folding.take()
         if self._routing is not None:
             left = max(1, room - len(mailbox.records))
             inputs = self._routing.source.poll(left, 0.0 if mailbox.records else timeout_s)

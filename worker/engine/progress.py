@@ -7,7 +7,8 @@ exact, but perhaps an exit that the late event takes back.
 Source: docs/decisions.md, "Exits by time".
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
+from typing import Protocol
 
 from worker.ports import Partition, Source, Store
 
@@ -64,34 +65,38 @@ def _name(partition: Partition) -> str:
     return f"{partition.topic}:{partition.partition}"
 
 
+class Gate(Protocol):
+    """Says which timers may fire."""
+
+    @property
+    def overdue(self) -> bool:
+        """Whether the last answer passed an input that has been silent for too long."""
+
+    def until(self, now_ms: int) -> int:
+        """Timers due until this time, inclusive, may fire."""
+
+
 class Hold:
     """The scan's part: the smallest progress of all input partitions."""
 
-    def __init__(
-        self,
-        store: Store,
-        partitions: Iterable[Partition],
-        *,
-        hold_max_ms: int,
-        started_ms: int,
-        fires_until: Callable[[int], int],
-    ) -> None:
-        """``fires_until``: the last due time that may fire at a time of the clock, whatever the inputs say."""
-        self._fires_until = fires_until
+    def __init__(self, store: Store, partitions: Iterable[Partition], *, hold_max_ms: int, started_ms: int) -> None:
         self._store = store
         self._expected = [_name(partition) for partition in partitions]
         self._hold_max_ms = hold_max_ms
         self._started_ms = started_ms
-        self.overdue = False
+        self._overdue = False
+
+    @property
+    def overdue(self) -> bool:
+        return self._overdue
 
     def until(self, now_ms: int) -> int:
-        """Timers due until this time may fire; ``overdue`` tells afterwards whether a silent input was passed."""
         told = self._store.read_progress().get()
-        reached, self.overdue = self._fires_until(now_ms), False
+        reached, self._overdue = now_ms, False
         for name in self._expected:
             progress_ms, said_ms = told.get(name, (0, self._started_ms))
             if now_ms - said_ms > self._hold_max_ms:
-                self.overdue = True
+                self._overdue = True
             else:
                 reached = min(reached, progress_ms)
         return reached

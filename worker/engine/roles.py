@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from worker.engine.fold import Folder
 from worker.engine.mail import Mail
 from worker.engine.merges import Notes
-from worker.engine.progress import Hold, Progress
+from worker.engine.progress import Gate, Progress
 from worker.engine.route import Router
 from worker.engine.sweep import Sweep
 from worker.engine.timers import Timers
@@ -39,7 +39,7 @@ class Folding:
     folder: Folder
     timers: Timers
     notes: Notes
-    hold: Hold
+    hold: Gate
     sweep: Sweep
     read_mail: Callable[[Record], Mail]
     partitions: int
@@ -51,7 +51,9 @@ class Folding:
         self.notes.forget()
         self.sweep.forget()
 
-    def take(self) -> None:
-        """Own the state slots of the partitions that are ours now."""
+    def take(self) -> int:
+        """Own the state slots of the partitions that are ours now; how many of them have lost what we had committed."""
         owned = {partition.partition for partition in self.source.assignment()}
-        self.folder.take([slot for slot in range(STATE_SLOTS) if partition_of(slot, self.partitions) in owned])
+        slots = [slot for slot in range(STATE_SLOTS) if partition_of(slot, self.partitions) in owned]
+        self.folder.take(slots)
+        return self.folder.count_lost(slots)

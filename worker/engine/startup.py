@@ -6,14 +6,16 @@ Source: docs/operations.md, "Start-up checks".
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from worker.errors import InputError
+from worker.errors import InputError, StoreLostError
 from worker.ports import Store, Swap
 from worker.slots import STATE_SLOTS
 
+MEND = "restore it from its files, a replica or a backup; deploy/RUNBOOK.md says how to begin anew"
+NOBODY = b"laid out"
+"""Owns every slot before its first owner does, so that a slot without one has lost what was in it."""
+
 MAILBOX_KEY = b"topics"
 DEDUP_KEY = b"dedup"
-
-SAFE_EVICTION = "noeviction"
 
 
 class TopicFacts(NamedTuple):
@@ -22,14 +24,6 @@ class TopicFacts(NamedTuple):
     partitions: int
     topic_id: str
     config: Mapping[str, str]
-
-
-def eviction_faults(policy: str) -> list[str]:
-    """Why a Redis with this ``maxmemory-policy`` cannot keep what the promises rest on."""
-    if policy == SAFE_EVICTION:
-        return []
-    fault = f"Redis evicts keys when it is full (maxmemory-policy {policy}): claims and states would vanish"
-    return [f"{fault} and events count twice; set maxmemory-policy {SAFE_EVICTION}"]
 
 
 def topic_faults(names: Mapping[str, str], facts: Mapping[str, TopicFacts]) -> list[str]:
@@ -69,16 +63,22 @@ def dedup_faults(store: Store, *, ids_per_day: int, window_hours: int) -> list[s
     return [f"{fault} and {window_hours}; {mend}"]
 
 
-def remember_mailbox(store: Store, name: str, facts: TopicFacts) -> None:
-    """Note the mailbox topic at the first start, compare it at every other.
+def remember_mailbox(store: Store, name: str, facts: TopicFacts, *, folded: int) -> None:
+    """Note the mailbox topic at the first start and lay the space out, compare the topic at every other.
 
     States remember offsets of this very topic: with another one they would take new records for old ones.
+    ``folded``: offsets of it that the group had committed, asked before this call.
 
     Raises:
         InputError: the topic was made again, or has another number of partitions.
+        StoreLostError: Redis knows nothing of the space, and the group has worked in it.
     """
     told = f"{facts.topic_id} {facts.partitions}".encode()
     (known,) = store.read([MAILBOX_KEY]).get()
+    if known is None and folded:
+        raise StoreLostError(f"Redis knows nothing of this space, but {folded} offsets of {name} are committed: {MEND}")
+    if known is None:
+        store.own(range(STATE_SLOTS), NOBODY).get()
     if known is None and not store.swap([Swap(MAILBOX_KEY, None, told)]).get():
         (known,) = store.read([MAILBOX_KEY]).get()
     if known is not None and known != told:

@@ -14,20 +14,23 @@ for i = 1, count do
   local value = call('GET', KEYS[i + 1])
   if (value and '=' .. value or '') ~= ARGV[i + 3] then return 0 end
 end
+-- What takes memory first: a server that is full refuses the first of these, and nothing has been done yet. Once one
+-- has passed, so do all: whether it is full is decided when a script begins.
+local removed, settled_at = {}, 2 * count + 2 * listed + 4
 for i = 1, count do
   local new = ARGV[count + i + 3]
   if new ~= ARGV[i + 3] then
-    if new == '' then call('DEL', KEYS[i + 1]) else call('SET', KEYS[i + 1], sub(new, 2)) end
+    if new == '' then removed[#removed + 1] = KEYS[i + 1] else call('SET', KEYS[i + 1], sub(new, 2)) end
   end
 end
-local at = 2 * count + 4
-for i = at, at + 2 * listed - 1, 2 do call('ZADD', KEYS[1], ARGV[i], ARGV[i + 1]) end
-at = at + 2 * listed
-for i = at, at + settled - 1 do call('ZREM', KEYS[1], ARGV[i]) end
-at = at + settled
-for i = at, #ARGV do
-  local change = ARGV[i]
-  local key = KEYS[1 + count + i - at + 1]
-  call(sub(change, 1, 1) == '+' and 'SADD' or 'SREM', key, sub(change, 2))
+for i = 2 * count + 4, settled_at - 1, 2 do call('ZADD', KEYS[1], ARGV[i], ARGV[i + 1]) end
+for _, sign in ipairs({'+', '-'}) do
+  for i = settled_at + settled, #ARGV do
+    if sub(ARGV[i], 1, 1) == sign then
+      call(sign == '+' and 'SADD' or 'SREM', KEYS[count + 2 + i - settled_at - settled], sub(ARGV[i], 2))
+    end
+  end
 end
+for _, key in ipairs(removed) do call('DEL', key) end
+for i = settled_at, settled_at + settled - 1 do call('ZREM', KEYS[1], ARGV[i]) end
 return 1

@@ -47,6 +47,8 @@ _MISPLACED: tuple[tuple[frozenset[str], frozenset[str], str], ...] = (
     (REDUCERS, COMPARATORS, "only events are reduced, and only once"),
     (COMPARATORS | OPERATORS, REDUCERS, "events are compared after a reducer, such as count()"),
     (frozenset({"AND", "OR"}), COMPARATORS, "a value is compared first, for example = true"),
+    (frozenset({"AND", "OR"}), _PREFIXES, "it stands between two conditions"),
+    (frozenset({"=", "=="}), _CONSTANTS, "a sign is written without spaces, as in >="),
     (frozenset({"."}) | OPERATORS | COMPARATORS, frozenset({"AND"}), "nothing more may follow a comparison"),
 )
 """(what was found, what would have fitted, why that is so): a known word out of place is not misspelt."""
@@ -99,10 +101,17 @@ def _advice(found: str, fits: set[str]) -> str:
     for misplaced, fitting, why in _MISPLACED:
         if (found in misplaced or found.upper() in misplaced) and found not in fits and fitting & fits:
             return f"; {why}"
+    if fits == {")"} and found in EXTRACTORS:
+        return "; distinct values are counted by unique(…).count()"
+    if fits == {"{"}:
+        return f"; it is written sources({{exclude: {found}}})"
     if found.lower() in {"null", "nil", "none", "undefined"} and fits >= _VALUES:
         return "; what is not there is found with .absent()"
     nearest = _nearest(found, fits)
-    return f'; did you mean "{nearest}"?' if nearest else ""
+    if nearest:
+        return f'; did you mean "{nearest}"?'
+    is_bare_text = fits >= _CONSTANTS and not fits & _PREFIXES and found.isidentifier() and found not in EXTRACTORS
+    return "; a text is in quotes" if is_bare_text else ""
 
 
 def _nearest(found: str, fits: set[str]) -> str | None:

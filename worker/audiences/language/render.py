@@ -46,7 +46,7 @@ def _operand(node: tree.Condition, looser: type | object) -> str:
 
 
 def _comparison(node: tree.Compare) -> str:
-    arguments = [_duration(one.ms) if isinstance(one, tree.Duration) else _value(one) for one in node.arguments]
+    arguments = [duration(one.ms) if isinstance(one, tree.Duration) else _value(one) for one in node.arguments]
     sign = _SIGNS.get(node.comparator)
     if sign is not None and len(arguments) == 1 and not isinstance(node.arguments[0], tree.Duration):
         return f"{_value(node.left)} {sign} {arguments[0]}"
@@ -86,11 +86,11 @@ def _events(events: tree.Events) -> str:
         text += f".sources({{exclude: {', '.join(quote(name) for name in events.excluded_sources)}}})"
     match events.window:
         case tree.Within(ms, parent):
-            text += f".within({'parent: ' if parent else ''}{_duration(ms)})"
+            text += f".within({'parent: ' if parent else ''}{duration(ms)})"
         case tree.Between(near_ms, far_ms, parent):
-            text += f".between({'parent: ' if parent else ''}{_duration(near_ms)}, {_duration(far_ms)})"
+            text += f".between({'parent: ' if parent else ''}{duration(near_ms)}, {duration(far_ms)})"
         case tree.ExpiresAfter(ms):
-            text += f".expires_after({_duration(ms)})"
+            text += f".expires_after({duration(ms)})"
     return text
 
 
@@ -105,8 +105,8 @@ def _reducer(node: tree.Reduce) -> str:
     return f"unique({reduced}).count()" if node.reducer == "unique_count" else f"{node.reducer}({reduced})"
 
 
-def _duration(ms: int) -> str:
-    """In the largest unit that says it in whole numbers."""
+def duration(ms: int) -> str:
+    """A time in the largest unit that says it in whole numbers."""
     for unit_ms, unit in _UNITS:
         if ms % unit_ms == 0:
             amount = ms // unit_ms
