@@ -32,9 +32,9 @@ class RedisProcess:
 
     def start(self, *options: str) -> None:
         """Start it, or start it again with what it has written down; returns once it answers. ``options`` on top."""
-        command = [services._program("redis-server", "install redis-server", REDIS_VARIABLE), "--port", str(self.port)]
+        command = [services.program("redis-server", "install redis-server", REDIS_VARIABLE), "--port", str(self.port)]
         command += ["--bind", "127.0.0.1", "--dir", str(self.folder), "--save", "", *self._options, *options]
-        self._running.enter_context(services._process(command, self.folder, self.answers))
+        self._running.enter_context(services.server_process(command, self.folder, self.answers))
         with contextlib.closing(self.client()) as client:
             self._pid = int(client.info("server")["process_id"])
 
@@ -69,7 +69,7 @@ class RedisProcess:
 @contextlib.contextmanager
 def redis_process(*options: str) -> Iterator[RedisProcess]:
     """A server of one's own for as long as the context lasts."""
-    with services._folder("redis") as folder:
+    with services.temporary_folder("redis") as folder:
         server = RedisProcess(folder, *options)
         server.start()
         try:
@@ -93,7 +93,7 @@ def redis_cluster(*options: str, masters: int = 3, replicas: int = 0) -> Iterato
         nodes = []
         for ports in _ports(masters + replicas):
             node = RedisProcess(
-                stack.enter_context(services._folder("redis")), *_cluster(ports), *options, port=ports[0]
+                stack.enter_context(services.temporary_folder("redis")), *_cluster(ports), *options, port=ports[0]
             )
             stack.callback(node.kill)
             node.start()

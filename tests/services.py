@@ -95,12 +95,12 @@ def redis_server() -> Iterator[str]:
 
 @contextlib.contextmanager
 def _kafka_process() -> Iterator[str]:
-    java = _program("java", "install Java 17 or newer", KAFKA_VARIABLE)
-    _fetch_kafka_jars()
-    with _folder("kafka") as folder:
+    java = program("java", "install Java 17 or newer", KAFKA_VARIABLE)
+    fetch_kafka_jars()
+    with temporary_folder("kafka") as folder:
         port, controller_port = free_ports(2)
         properties = folder / "server.properties"
-        settings = _kafka_settings(port, controller_port) | {"log.dirs": str(folder / "data")}
+        settings = kafka_settings(port, controller_port) | {"log.dirs": str(folder / "data")}
         properties.write_text("".join(f"{name}={value}\n" for name, value in settings.items()), encoding="utf-8")
         run = (java, "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn", "-cp", f"{KAFKA_JARS}/*")
         cluster_id = urlsafe_b64encode(b"K" + uuid4().bytes[1:]).decode().rstrip("=")  # never begins with a dash
@@ -111,23 +111,23 @@ def _kafka_process() -> Iterator[str]:
             timeout=START_TIMEOUT_S,
         )
         command = [*run[:1], "-Xmx768m", *run[1:], "kafka.Kafka", str(properties)]
-        with _process(command, folder, lambda: _kafka_answers(f"127.0.0.1:{port}")):
+        with server_process(command, folder, lambda: kafka_answers(f"127.0.0.1:{port}")):
             yield f"127.0.0.1:{port}"
 
 
 @contextlib.contextmanager
 def _redis_process() -> Iterator[str]:
-    program = _program("redis-server", "install redis-server", REDIS_VARIABLE)
-    with _folder("redis") as folder:
+    binary = program("redis-server", "install redis-server", REDIS_VARIABLE)
+    with temporary_folder("redis") as folder:
         [port] = free_ports(1)
         url = f"redis://127.0.0.1:{port}/0"
-        command = [program, "--port", str(port), "--bind", "127.0.0.1", "--dir", str(folder)]
-        with _process([*command, "--save", "", "--appendonly", "no"], folder, lambda: _redis_answers(url)):
+        command = [binary, "--port", str(port), "--bind", "127.0.0.1", "--dir", str(folder)]
+        with server_process([*command, "--save", "", "--appendonly", "no"], folder, lambda: redis_answers(url)):
             yield url
 
 
 @contextlib.contextmanager
-def _process(command: Sequence[str], folder: Path, answers: Callable[[], bool]) -> Iterator[None]:
+def server_process(command: Sequence[str], folder: Path, answers: Callable[[], bool]) -> Iterator[None]:
     """Run a server until the context ends; entered once it answers."""
     log = folder / "server.log"
     with (
@@ -164,7 +164,7 @@ def _wait_until(
         time.sleep(0.05)  # a server that starts has no other way to be waited for
 
 
-def _kafka_settings(port: int, controller_port: int) -> dict[str, str]:
+def kafka_settings(port: int, controller_port: int) -> dict[str, str]:
     """One broker that is its own controller. What a cluster keeps three of is kept once."""
     return {
         "process.roles": "broker,controller",
@@ -187,11 +187,11 @@ def _kafka_settings(port: int, controller_port: int) -> dict[str, str]:
     }
 
 
-def _fetch_kafka_jars() -> None:
+def fetch_kafka_jars() -> None:
     complete = KAFKA_JARS / ".complete"
     if complete.exists():
         return
-    _program("mvn", "install Maven", KAFKA_VARIABLE)
+    program("mvn", "install Maven", KAFKA_VARIABLE)
     fetched = subprocess.run(FETCH_JARS, capture_output=True, text=True, check=False)
     if fetched.returncode:
         said = (fetched.stdout + fetched.stderr)[-2_000:]
@@ -199,7 +199,7 @@ def _fetch_kafka_jars() -> None:
     complete.touch()
 
 
-def _program(name: str, mend: str, variable: str) -> str:
+def program(name: str, mend: str, variable: str) -> str:
     path = shutil.which(name)
     if path is None:
         raise ServiceMissingError(f"there is no `{name}`: {mend}, start Docker, or set {variable}")
@@ -207,7 +207,7 @@ def _program(name: str, mend: str, variable: str) -> str:
 
 
 @contextlib.contextmanager
-def _folder(name: str) -> Iterator[Path]:
+def temporary_folder(name: str) -> Iterator[Path]:
     folder = Path(tempfile.mkdtemp(prefix=f"audience-worker-{name}-"))
     try:
         yield folder
@@ -224,7 +224,7 @@ def free_ports(count: int) -> list[int]:
         return [int(each.getsockname()[1]) for each in sockets]
 
 
-def _kafka_answers(servers: str) -> bool:
+def kafka_answers(servers: str) -> bool:
     # Its log, to a broker that is not there yet, would be a page of refused connections.
     admin = AdminClient({"bootstrap.servers": servers, "log_level": 0})
     try:
@@ -234,7 +234,7 @@ def _kafka_answers(servers: str) -> bool:
     return True
 
 
-def _redis_answers(url: str) -> bool:
+def redis_answers(url: str) -> bool:
     with contextlib.closing(redis.Redis.from_url(url)) as client:
         try:
             return bool(client.ping())
@@ -263,12 +263,12 @@ def _kafka_container() -> Iterator[str]:
     # Clients must reach the broker by the address that it tells them, so its port is chosen beforehand.
     [port] = free_ports(1)
     container = DockerContainer(KAFKA_IMAGE).with_bind_ports(port, port)
-    settings = _kafka_settings(port, 29093) | {"listeners": f"PLAINTEXT://0.0.0.0:{port},CONTROLLER://127.0.0.1:29093"}
+    settings = kafka_settings(port, 29093) | {"listeners": f"PLAINTEXT://0.0.0.0:{port},CONTROLLER://127.0.0.1:29093"}
     for name, value in settings.items():
         container = container.with_env(f"KAFKA_{name.upper().replace('.', '_')}", value)
     with container:
         servers = f"127.0.0.1:{port}"
-        _wait_until(lambda: _kafka_answers(servers), wrote=lambda: _log_of(container))
+        _wait_until(lambda: kafka_answers(servers), wrote=lambda: _log_of(container))
         yield servers
 
 
@@ -279,7 +279,7 @@ def _redis_container() -> Iterator[str]:
     container = DockerContainer(REDIS_IMAGE).with_exposed_ports(6379)
     with container.with_command('redis-server --save "" --appendonly no'):
         url = f"redis://{container.get_container_host_ip()}:{container.get_exposed_port(6379)}/0"
-        _wait_until(lambda: _redis_answers(url), wrote=lambda: _log_of(container))
+        _wait_until(lambda: redis_answers(url), wrote=lambda: _log_of(container))
         yield url
 
 

@@ -28,6 +28,7 @@ pytestmark = pytest.mark.acceptance
 
 T0 = "2025-01-01T00:00:00Z"
 LATER = "2025-02-01T00:00:00Z"
+CUSTOMER = {"id": "c1", "type": "customer_id", "collection": "users", "encoding": "none"}
 
 
 # --- P-08: anonymous, then known ----------------------------------------------------------------------------
@@ -220,6 +221,27 @@ def test_p_11_a_merge_s_changes_come_profile_by_profile_the_child_s_first(simula
         ("trait-changes", parent),
         ("profile-merges", child),
     ]
+
+
+def test_what_a_merged_profile_was_due_to_leave_before_it_leaves_as_if_in_time(simulate: Simulate) -> None:
+    """It is told of the user, and of no merge: nobody else will tell that he has left."""
+    lately = audience("lately", "event('X').within(1 hour).count() >= 1")
+    link = call("identify", user="u2", context={"externalIds": [CUSTOMER]})
+    lines = [
+        line(T0, call("identify", user="u1", context={"externalIds": [CUSTOMER]})),
+        track("2025-01-01T01:00:00Z", "X", user="u2"),
+        line("2025-01-01T02:00:00Z", link),
+    ]
+    rules = {"identifiers": [{"type": "user_id", "limit": 2}, {"type": "customer_id", "limit": 1}]}
+
+    outputs = simulate({"audiences": [lately], "identity": rules}, lines, LATER)
+
+    assert len(of_topic(outputs, "profile-merges")) == 1
+    _, exited = changes(outputs)
+    assert seen(outputs)[1] == "EXIT lately [u2] @2025-01-01T02:00:00Z"
+    assert identifiers(exited) == {("user_id", "u2")}
+    about = exited["value"]["context"]["audience"]
+    assert (about["reason"], about["merged_into"]) == ("time", None)
 
 
 # --- P-17: alias --------------------------------------------------------------------------------------------

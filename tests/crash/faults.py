@@ -18,7 +18,7 @@ MISSED_S = 6.0
 """A point that has not been met by then, in this process, is another one's."""
 
 READY_S = 60.0
-ZOMBIE_ENDS_S = 30.0
+ZOMBIE_ENDS_S, ZOMBIE_LOOKS = 15.0, 6
 RARE = frozenset({"before new producer", "after new producer", "after slots taken over"})
 """Points that a worker comes to only when it starts afresh."""
 
@@ -132,11 +132,14 @@ def superseded(scene: Scene, name: str) -> bool:
 def _wake(scene: Scene, name: str, zombie: Worker) -> None:
     scene.note(f"the other {name} goes on")
     zombie.send(signal.SIGCONT)
-    scene.later(ZOMBIE_ENDS_S, lambda: _buried(scene, name, zombie))
+    scene.later(ZOMBIE_ENDS_S, lambda: _buried(scene, name, zombie, looks=ZOMBIE_LOOKS))
 
 
-def _buried(scene: Scene, name: str, zombie: Worker) -> None:
-    if (code := zombie.ended()) != DEPENDENCY_GONE:
+def _buried(scene: Scene, name: str, zombie: Worker, *, looks: int) -> None:
+    """It learns of its successor from Kafka, which other faults may keep from it for a while."""
+    if (code := zombie.ended()) is None and looks:
+        scene.later(ZOMBIE_ENDS_S, lambda: _buried(scene, name, zombie, looks=looks - 1))
+    elif code != DEPENDENCY_GONE:
         log = zombie.log()[-SHOWN_CHARACTERS:]
         scene.fleet.failures.append(f"{name} should have ended for its successor, and is at {code}:\n{log}")
         zombie.end()

@@ -211,7 +211,7 @@ def owned(worker: Worker) -> set[Place]:
 
 @contextlib.contextmanager
 def bench() -> Iterator[Bench]:
-    with servers(BROKER_DEFAULTS) as (kafka, store), services._folder("recovery") as folder:
+    with servers(BROKER_DEFAULTS) as (kafka, store), services.temporary_folder("recovery") as folder:
         world = World(Broker(kafka.direct_servers), store.direct_url, run="recovery", folder=folder)
         world.create_topics()
         world.define({"audiences": [audience("viewers", "event('Viewed').count() >= 1")]})

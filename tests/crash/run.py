@@ -84,7 +84,7 @@ def run_round(seed: int, kinds: Sequence[Kind], servers: tuple[KafkaServer, Stor
     began_s = time.monotonic()
     kafka, store = servers
     outcome = Outcome(seed)
-    with services._folder("crash") as folder, _world(seed, kafka, store, folder) as world:
+    with services.temporary_folder("crash") as folder, _world(seed, kafka, store, folder) as world:
         through_proxies = {"AW_KAFKA_BOOTSTRAP_SERVERS": kafka.servers, **store.settings}
         fleet = Fleet({**world.settings, **through_proxies}, folder)
         writer = Writer(

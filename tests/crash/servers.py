@@ -74,7 +74,7 @@ class Server:
 
     def start(self) -> None:
         """Returns when it answers."""
-        self._running.enter_context(services._process(self._command, self.folder, self._answers))
+        self._running.enter_context(services.server_process(self._command, self.folder, self._answers))
 
     def stop(self) -> None:
         """SIGTERM; returns when it has ended."""
@@ -94,11 +94,11 @@ class KafkaServer:
     """
 
     def __init__(self, folder: Path, changes: Mapping[str, str] = MappingProxyType({})) -> None:
-        java = services._program("java", "install Java 17 or newer", services.KAFKA_VARIABLE)
-        services._fetch_kafka_jars()
+        java = services.program("java", "install Java 17 or newer", services.KAFKA_VARIABLE)
+        services.fetch_kafka_jars()
         direct, proxied, behind, controller = services.free_ports(4)
         properties = folder / "server.properties"
-        settings = services._kafka_settings(direct, controller) | {
+        settings = services.kafka_settings(direct, controller) | {
             "log.dirs": str(folder / "data"),
             "listeners": f"PLAINTEXT://127.0.0.1:{direct},WORKERS://127.0.0.1:{behind},"
             f"CONTROLLER://127.0.0.1:{controller}",
@@ -120,7 +120,7 @@ class KafkaServer:
         self.servers = f"127.0.0.1:{proxied}"
         self.proxy = Proxy(proxied, behind)
         command = [*run[:1], "-Xmx768m", *run[1:], "kafka.Kafka", str(properties)]
-        self._server = Server(command, folder, lambda: services._kafka_answers(self.direct_servers))
+        self._server = Server(command, folder, lambda: services.kafka_answers(self.direct_servers))
 
     def start(self) -> None:
         self._server.start()
@@ -140,7 +140,7 @@ class RedisServer:
     """One server with an append-only file. ``fsync``: when it is forced to disk."""
 
     def __init__(self, folder: Path, *, fsync: Fsync = "everysec") -> None:
-        program = services._program("redis-server", "install redis-server", services.REDIS_VARIABLE)
+        program = services.program("redis-server", "install redis-server", services.REDIS_VARIABLE)
         port, proxied = services.free_ports(2)
         self.settings = {"AW_REDIS_URL": f"redis://127.0.0.1:{proxied}/0"}
         self.direct_url = f"redis://127.0.0.1:{port}/0"
@@ -199,7 +199,7 @@ class RedisServer:
 def servers(changes: Mapping[str, str] = MappingProxyType({})) -> Iterator[tuple[KafkaServer, RedisServer]]:
     """Both of them, running; their folders are gone afterwards. ``changes``: of the broker's settings."""
     with contextlib.ExitStack() as closing:
-        folders = [closing.enter_context(services._folder(name)) for name in ("crash-kafka", "crash-redis")]
+        folders = [closing.enter_context(services.temporary_folder(name)) for name in ("crash-kafka", "crash-redis")]
         kafka, store = KafkaServer(folders[0], changes), RedisServer(folders[1])
         for server in (kafka, store):
             closing.callback(server.close)

@@ -65,21 +65,33 @@ class RowsCount:
     Not for sessions: of these one row more may be the beginning of another one.
     """
 
-    __slots__ = ("_enough", "population", "truth")
+    __slots__ = ("_enough", "_while_open", "population", "truth")
 
     def __init__(self, population: Population, truth: Sequence[bool]) -> None:
         self.population, self.truth = population, tuple(truth)
+        self._while_open = tuple(_agreed(truth[count:]) for count in range(len(truth)))
         self._enough = next(count for count in range(len(truth)) if all(one == truth[-1] for one in truth[count:]))
 
     def evaluate(self, facts: Facts, around: Around = ()) -> Verdict:
-        return once(around, self, lambda: self._evaluate(facts, around))
+        judge = self._judge_all if self.population.where is None else self._judge_some
+        return once(around, self, lambda: judge(facts, around))
 
-    def _evaluate(self, facts: Facts, around: Around) -> Verdict:
+    def _judge_all(self, facts: Facts, around: Around) -> Verdict:
+        """What ``_judge_some`` gives where every row counts: of a funnel that is asked for every event around."""
+        part = self.population.part(facts, around)
+        count = min(max(part.last - part.first, 0), len(self.truth) - 1)
+        return (self._while_open if part.is_open else self.truth)[count], part.due_ms
+
+    def _judge_some(self, facts: Facts, around: Around) -> Verdict:
         look = self.population.look(facts, around, enough=max(self._enough, 1))
         least = min(len(look.rows), len(self.truth) - 1)
         most = None if look.is_open else max(least, len(look.judged)) + 1
-        possible = self.truth[least:most]
-        return possible[0] if len(set(possible)) == 1 else None, look.due_ms
+        return _agreed(self.truth[least:most]), look.due_ms
+
+
+def _agreed(possible: Sequence[bool]) -> bool | None:
+    """What all of these say; None when they differ."""
+    return possible[0] if len(set(possible)) == 1 else None
 
 
 class Moving:

@@ -68,8 +68,11 @@ def once(around: Around, owner: object, work: Callable[[], V]) -> V:
     return memory[place]
 
 
-class _Slice(NamedTuple):
-    """Which rows are in the window: from ``first`` to before ``last``."""
+class Part(NamedTuple):
+    """Which rows are in the window: from ``first`` to before ``last``, none when that is no later.
+
+    ``is_open``, ``due_ms``: as in ``Look``.
+    """
 
     first: int
     last: int
@@ -88,10 +91,9 @@ class Population:
 
     def look(self, facts: Facts, around: Around, *, at_ms: int | None = None, enough: int = NEVER) -> Look:
         """The rows that count at ``at_ms`` (now). After ``enough`` rows, the newest first, no others are looked for."""
-        kept = opened(facts.accumulators, self.leaf_id)
-        rows: Sequence[Row] = () if kept is None else kept.content
+        rows = self._rows(facts)
         now_ms = facts.time_ms if at_ms is None else at_ms
-        part = self._slice(rows, around, now_ms)
+        part = self._part(rows, around, now_ms)
         if self.where is None:
             look = Look(rows[part.first : part.last], part.is_open, part.due_ms)
         else:
@@ -100,12 +102,19 @@ class Population:
 
     def in_reach(self, facts: Facts, around: Around) -> Sequence[Row]:
         """The rows in the window now, whether they pass or not, and those that are on their way into it."""
-        kept = opened(facts.accumulators, self.leaf_id)
-        rows: Sequence[Row] = () if kept is None else kept.content
-        part = self._slice(rows, around, facts.time_ms)
+        rows = self._rows(facts)
+        part = self._part(rows, around, facts.time_ms)
         return rows[part.first : part.last if isinstance(self.window, FromParent) else None]
 
-    def _slice(self, rows: Sequence[Row], around: Around, now_ms: int) -> _Slice:
+    def part(self, facts: Facts, around: Around) -> Part:
+        """As ``look`` without a condition and without sessions, for who only counts."""
+        return self._part(self._rows(facts), around, facts.time_ms)
+
+    def _rows(self, facts: Facts) -> Sequence[Row]:
+        kept = opened(facts.accumulators, self.leaf_id)
+        return () if kept is None else kept.content
+
+    def _part(self, rows: Sequence[Row], around: Around, now_ms: int) -> Part:
         first = bisect_right(rows, around[-1][AT], key=at_of) if self.nested else 0
         match self.window:
             case Rolling(near_ms, far_ms):
@@ -114,15 +123,15 @@ class Population:
                 leaves_ms = rows[first][AT] + far_ms if first < last else NEVER
                 waiting = max(first, last)
                 enters_ms = rows[waiting][AT] + near_ms if waiting < len(rows) else NEVER
-                return _Slice(first, last, is_open=False, due_ms=min(leaves_ms, enters_ms))
+                return Part(first, last, is_open=False, due_ms=min(leaves_ms, enters_ms))
             case FromParent(ms):
                 end_ms = around[-1][AT] + ms
                 is_open = now_ms < end_ms
-                return _Slice(first, bisect_left(rows, end_ms, key=at_of), is_open, end_ms if is_open else NEVER)
-        return _Slice(first, len(rows), is_open=False, due_ms=NEVER)
+                return Part(first, bisect_left(rows, end_ms, key=at_of), is_open, end_ms if is_open else NEVER)
+        return Part(first, len(rows), is_open=False, due_ms=NEVER)
 
     def _passing(
-        self, where: Condition, facts: Facts, around: Around, rows: Sequence[Row], part: _Slice, enough: int
+        self, where: Condition, facts: Facts, around: Around, rows: Sequence[Row], part: Part, enough: int
     ) -> Look:
         within = around or ({},)
         passing: list[Row] = []

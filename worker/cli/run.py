@@ -10,7 +10,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
 from secrets import token_bytes
-from threading import Event
+from threading import Event, Timer
 from types import FrameType
 
 import structlog
@@ -44,6 +44,10 @@ from worker.settings import Settings, load_settings
 ABORTED = 130
 APPEND_ONLY_HINT = "appendonly is off: a restart of this server forgets its part of claims, identities and states"
 
+CLOSE_MAX_S = 10.0
+"""A worker that was told to stop in the middle of a rebalance has taken more than half a minute over it. Longer: its
+supervisor kills it; shorter: a busy machine is not given the time to say goodbye to the brokers."""
+
 
 def register(app: typer.Typer) -> None:
     app.command("run")(_command)
@@ -64,7 +68,17 @@ def _command() -> None:
         gc.freeze()
         gc.disable()
         replica.run(stop)
+        given_up = _close_in_time()
+    given_up.cancel()
     structlog.get_logger().info("stopped")
+
+
+def _close_in_time() -> Timer:
+    """End the process by force when its connections do not close: what is not committed by now is done again anyway."""
+    given_up = Timer(CLOSE_MAX_S, os._exit, (0,))
+    given_up.daemon = True
+    given_up.start()
+    return given_up
 
 
 @contextmanager

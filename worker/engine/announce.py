@@ -36,11 +36,12 @@ class Announcer:
     def _changes(
         self, profile: bytes, state: ProfileState, done: Step, catalogue: Catalogue, sent_ms: int
     ) -> list[Output]:
-        ids = state.shown
-        if ids is None:
-            ids = state.shown = profile_ids(profile, state)
+        now = state.shown
+        if now is None:
+            now = state.shown = profile_ids(profile, state)
         outputs = []
         for change in done.changes:
+            ids = now if done.ids_before is None or change.reason == "merge" else done.ids_before
             computation = catalogue.by_key.get(change.key)
             definition = Definition(change.key) if computation is None else computation.definition
             for emit in definition.emit:
@@ -60,6 +61,7 @@ class Announcer:
         done: Step,
         sent_ms: int,
     ) -> Output:
+        into = done.merged_into if transition.reason == "merge" else None
         told = changes.Transition(
             key=transition.key,
             number=transition.number,
@@ -68,7 +70,7 @@ class Announcer:
             at_ms=transition.at_ms,
             sent_ms=sent_ms,
             caused_by=None if transition.reason in ("time", "definition") else done.caused_by,
-            merged_into=None if done.merged_into is None else profile_text(done.merged_into),
+            merged_into=None if into is None else profile_text(into),
         )
         message = changes.audience_change(
             space_id=self._space_id,

@@ -11,6 +11,7 @@ from msgspec import structs
 from schemas.merging import Absorb, Absorbed
 from worker.audiences.catalogue import Catalogue
 from worker.audiences.evaluate import Change
+from worker.engine.announce import profile_ids
 from worker.engine.judge import fire, leave, renew
 from worker.engine.mail import Absorption, Expectation, Sealing
 from worker.engine.outcome import Step
@@ -38,6 +39,7 @@ def seal(state: ProfileState, mail: Sealing, catalogue: Catalogue) -> Step:
     already = state.sealed is not None
     changes: list[Change] = []
     answer = Absorb(parent, mail.at_ms, child, mail.token, mail.message_id)
+    ids = profile_ids(mail.profile, state)
     state.applied = mail.offset  # before it is encoded: nothing else may have been folded into it yet
     if not already:
         changes = [] if state.awaiting else (fire(state, catalogue, mail.at_ms) or [])
@@ -53,6 +55,7 @@ def seal(state: ProfileState, mail: Sealing, catalogue: Catalogue) -> Step:
         caused_by=mail.message_id,
         told=[answer],
         merged_into=None if already else mail.parent,
+        ids_before=ids,
     )
 
 
