@@ -42,8 +42,8 @@ def pair() -> Iterator[Pair]:
         yield Pair(master, replica)
 
 
-def store(server: RedisProcess, kept: Keeping) -> RedisStore:
-    made = RedisStore(server.url, space="s", dedup_expected_ids_per_day=1_000, timeout_s=1)
+def store(server: RedisProcess, kept: Keeping, *, timeout_s: float = 1) -> RedisStore:
+    made = RedisStore(server.url, space="s", dedup_expected_ids_per_day=1_000, timeout_s=timeout_s)
     made.wait_for(kept)
     return made
 
@@ -69,7 +69,7 @@ def test_what_is_kept_is_on_disk() -> None:
     with redis_process(*EVERY_SECOND) as server:
         if version(server) < (7, 2):
             pytest.skip("WAITAOF needs Redis 7.2")
-        with contextlib.closing(store(server, Keeping(disk=True, replicas=0))) as to:
+        with contextlib.closing(store(server, Keeping(disk=True, replicas=0), timeout_s=10)) as to:
             assert to.swap([Swap(b"key", None, b"value")]).get()
             to.keep().get()
             assert b"value" in written(server)

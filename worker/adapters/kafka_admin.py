@@ -6,7 +6,6 @@ from concurrent.futures import Future
 from typing import Any, NamedTuple, Protocol, TypeVar
 
 from confluent_kafka import (
-    ConsumerGroupTopicPartitions,
     IsolationLevel,
     KafkaError,
     KafkaException,
@@ -133,15 +132,6 @@ class KafkaAdmin:
             for name, future in described.items()
             for found in [self._answer(future, f"topic {name}")]
         }
-
-    def committed(self, group: str, partitions: Iterable[Partition]) -> Mapping[Partition, int]:
-        """What a group has committed; partitions of which it has committed nothing are left out."""
-        asked = [TopicPartition(*partition) for partition in partitions]
-        [future] = self._client.list_consumer_group_offsets(
-            [ConsumerGroupTopicPartitions(group, asked)], request_timeout=self._timeout_s
-        ).values()
-        found = self._answer(future, f"the offsets of {group}").topic_partitions or []
-        return {Partition(each.topic, each.partition): each.offset for each in found if each.offset >= 0}
 
     def watermarks(self, partitions: Iterable[Partition]) -> Mapping[Partition, Watermarks]:
         """Where each log begins and ends, records of open transactions included."""

@@ -20,7 +20,7 @@ from consumers import catalog
 from schemas.topics import TOPICS, full_name
 from worker import logs
 from worker.adapters.kafka import KafkaAdmin, KafkaProducer, KafkaSource
-from worker.adapters.kafka_reader import read_to_end
+from worker.adapters.kafka_reader import read_committed_offsets, read_to_end
 from worker.adapters.redis import RedisStore
 from worker.cli import definitions
 from worker.cli.assembly import Connections, assemble
@@ -167,8 +167,11 @@ def _check(settings: Settings, store: RedisStore, avro: Avro) -> dict[str, Topic
             structlog.get_logger().warning("redis_writes_no_log", server=address, hint=APPEND_ONLY_HINT)
     mailbox = names[catalog.MAILBOX_TOPIC]
     places = [Partition(mailbox, number) for number in range(facts[mailbox].partitions)]
+    servers_and_properties = settings.kafka_bootstrap_servers, settings.kafka_properties()
     folded = patiently(
-        lambda: admin.committed(f"{settings.consumer_group}-fold", places), bound_s=bound_s, told=_waiting
+        lambda: read_committed_offsets(*servers_and_properties, f"{settings.consumer_group}-fold", places),
+        bound_s=bound_s,
+        told=_waiting,
     )
     remember_mailbox(store, mailbox, facts[mailbox], folded=sum(folded.values()))
     if documents:
