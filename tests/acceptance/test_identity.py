@@ -19,6 +19,7 @@ from tests.acceptance.lines import (
     line,
     of_topic,
     page,
+    passthrough,
     refusals,
     seen,
     track,
@@ -242,6 +243,25 @@ def test_what_a_merged_profile_was_due_to_leave_before_it_leaves_as_if_in_time(s
     assert identifiers(exited) == {("user_id", "u2")}
     about = exited["value"]["context"]["audience"]
     assert (about["reason"], about["merged_into"]) == ("time", None)
+
+
+def test_a_merged_profile_leaves_a_segment_that_nobody_defined_before_what_depends_on_it(simulate: Simulate) -> None:
+    def customer(number: int) -> dict[str, str]:
+        return {**CUSTOMER, "id": f"c{number}"}
+
+    link = call("identify", user="u1", context={"externalIds": [customer(1), customer(2)]})
+    lines = [
+        line(T0, call("identify", user="u1", context={"externalIds": [customer(1)]})),
+        line("2025-01-01T01:00:00Z", call("identify", anonymous="a2", context={"externalIds": [customer(2)]})),
+        passthrough("2025-01-01T02:00:00Z", "qualify", "segment", ts=1_735_693_200, identifiers={"customer_id": "c2"}),
+        line("2025-01-01T03:00:00Z", link),
+    ]
+    inside = audience("inside", "trait('segment') = true", include_anonymous=True)
+
+    exits = changes(simulate({"audiences": [inside]}, lines, LATER))[2:4]
+
+    assert [exit_["value"]["properties"]["audience_key"] for exit_ in exits] == ["segment", "inside"]
+    assert {exit_["value"]["event"] for exit_ in exits} == {"Audience Exited"}
 
 
 # --- P-17: alias --------------------------------------------------------------------------------------------

@@ -43,7 +43,8 @@ def read_committed_offsets(
 ) -> dict[Partition, int]:
     """What a group has committed; partitions of which it has committed nothing are left out. Nobody joins the group.
 
-    By a consumer: the admin client's way of asking has ended the process now and then (a segmentation fault in confluent-kafka 2.16.1).
+    By a consumer: the admin client's way of asking has ended the process now and then (a segmentation fault in
+    confluent-kafka 2.16.1).
 
     Raises:
         DependencyError: the brokers do not answer.

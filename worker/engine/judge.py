@@ -58,9 +58,12 @@ def _unregistered(state: ProfileState, catalogue: Catalogue, reason: Reason) -> 
 
 
 def leave(state: ProfileState, catalogue: Catalogue) -> list[Change]:
-    """Leave every audience, and tell of every computed trait that it has gone: in the order in which readers see it."""
+    """Leave every audience, and tell of every computed trait that it has gone: in the order in which readers see it.
+
+    What nobody has defined depends on nothing, and others may depend on it: it comes first.
+    """
     ranks = {key: one.rank for key, one in catalogue.by_key.items()}
-    order = lambda key: (ranks.get(key, len(ranks)), key)  # noqa: E731
+    order = lambda key: (ranks.get(key, -1), key)  # noqa: E731
     inside = sorted((key for key in state.memberships if state.member(key)), key=order)
     told = sorted((key for key, computed in state.computations.items() if computed.told is not None), key=order)
     at_ms = state.time_ms
