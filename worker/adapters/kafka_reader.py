@@ -1,4 +1,4 @@
-"""A whole partition from an offset to its present end, and the offsets of a group, read once: for the control plane."""
+"""A partition from an offset to its present end, and the offsets of a group, read once: for the control plane."""
 
 from collections.abc import Iterable, Mapping
 
