@@ -5,6 +5,7 @@ import os
 import signal
 import time
 from collections.abc import Callable, Iterator, Sequence
+from itertools import zip_longest
 from pathlib import Path
 
 import redis
@@ -87,14 +88,22 @@ class RedisCluster:
 
 
 @contextlib.contextmanager
-def redis_cluster(*options: str, masters: int = 3, replicas: int = 0) -> Iterator[RedisCluster]:
-    """A cluster for as long as the context lasts, whole when it is entered; as many replicas of the first masters."""
+def redis_cluster(
+    *options: str, masters: int = 3, replicas: int = 0, announced: Sequence[int] = ()
+) -> Iterator[RedisCluster]:
+    """A cluster for as long as the context lasts, whole when it is entered.
+
+    Args:
+        options: of every node's command line.
+        masters: each with its part of the slots.
+        replicas: one of each of the first masters.
+        announced: the port that clients are told of each node, when it is not its own.
+    """
     with contextlib.ExitStack() as stack:
         nodes = []
-        for ports in _ports(masters + replicas):
-            node = RedisProcess(
-                stack.enter_context(services.temporary_folder("redis")), *_cluster(ports), *options, port=ports[0]
-            )
+        for ports, told in zip_longest(_ports(masters + replicas), announced):
+            folder = stack.enter_context(services.temporary_folder("redis"))
+            node = RedisProcess(folder, *_cluster(ports, told), *options, port=ports[0])
             stack.callback(node.kill)
             node.start()
             nodes.append(node)
@@ -108,12 +117,13 @@ def _ports(count: int) -> list[tuple[int, int]]:
     return list(zip(ports[::2], ports[1::2], strict=True))
 
 
-def _cluster(ports: tuple[int, int]) -> tuple[str, ...]:
+def _cluster(ports: tuple[int, int], told: int | None) -> tuple[str, ...]:
     options = {
         "cluster-enabled": "yes",
         "cluster-port": str(ports[1]),
         "cluster-node-timeout": str(NODE_TIMEOUT_MS),
         "cluster-require-full-coverage": "yes",
+        "cluster-announce-port": str(told or ports[0]),
     }
     return tuple(part for name, value in options.items() for part in (f"--{name}", value))
 

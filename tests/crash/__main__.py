@@ -24,12 +24,13 @@ def main() -> None:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that nothing is left running
     arguments = _arguments()
     seed = SystemRandom().randrange(1_000_000) if arguments.seed is None else arguments.seed
-    say(f"seed {seed}; the same again: make crash FAULTS={arguments.faults} SEED={seed}")
+    again = f"make crash FAULTS={arguments.faults} SEED={seed}{' ARGS=--cluster' if arguments.cluster else ''}"
+    say(f"seed {seed}; the same again: {again}")
     kinds = [BY_NAME[name] for name in arguments.only] if arguments.only else KINDS
     rng = Random(seed)
     outcomes: list[Outcome] = []
     done, began_s = 0, time.monotonic()
-    with servers() as both:
+    with servers(cluster=Random(f"nodes {seed}") if arguments.cluster else None) as both:
         while done < arguments.faults:
             count = min(FAULTS_A_ROUND, arguments.faults - done)
             outcome = run_round(seed + len(outcomes), drawn(kinds, count, rng), both)
@@ -43,7 +44,7 @@ def main() -> None:
     say("")
     say(table(outcomes))
     if arguments.page:
-        page.write("crash", f"`make crash FAULTS={arguments.faults} SEED={seed}`:\n\n{table(outcomes)}")
+        page.write("cluster" if arguments.cluster else "crash", f"`{again}`:\n\n{table(outcomes)}")
     sys.exit(any(outcome.faults for outcome in outcomes))
 
 
@@ -52,6 +53,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--faults", type=int, default=20, help="how many faults (default: 20)")
     parser.add_argument("--seed", type=int, help="what decides them; default: drawn, and printed")
     parser.add_argument("--only", action="append", choices=sorted(BY_NAME), metavar="KIND", help="only of this kind")
+    parser.add_argument("--cluster", action="store_true", help="a Redis Cluster of three nodes in place of one Redis")
     parser.add_argument("--page", action="store_true", help="write the table into docs/recovery.md")
     return parser.parse_args()
 

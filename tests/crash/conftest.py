@@ -6,11 +6,12 @@ from collections.abc import Iterator
 import pytest
 
 from tests import services
-from tests.crash.servers import KafkaServer, RedisServer, servers
+from tests.crash.servers import KafkaServer, servers
+from tests.crash.stores import Store
 
 
 @pytest.fixture(scope="session")
-def mortal_servers() -> Iterator[tuple[KafkaServer, RedisServer]]:
+def mortal_servers() -> Iterator[tuple[KafkaServer, Store]]:
     """A broker and a Redis that may be stopped and killed. In CI a missing program is a failure, elsewhere a skip."""
     try:
         with servers() as both:

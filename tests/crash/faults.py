@@ -9,13 +9,16 @@ from tests.crash.doomed import POINTS
 from tests.crash.fleet import DEPENDENCY_GONE, SHOWN_CHARACTERS
 from tests.crash.proxy import Proxy
 from tests.crash.scene import Scene
-from tests.crash.servers import Fsync
+from tests.crash.stores import Fsync
 from tests.integration.process import Worker
 
 SESSION_TIMEOUT_S = 6.0  # the shortest that brokers allow
 REDIS_TIMEOUT_S = 1.0
 MISSED_S = 6.0
 """A point that has not been met by then, in this process, is another one's."""
+
+ALL_WIRES = 0.5
+"""How often, of a cluster, the wires to all nodes are hit, and not that to one."""
 
 READY_S = 60.0
 ZOMBIE_ENDS_S, ZOMBIE_LOOKS = 15.0, 6
@@ -220,31 +223,39 @@ def redis_slow(low_s: float, high_s: float, scene: Scene) -> bool:
 
 
 def wire_cut(side: str, scene: Scene) -> bool:
-    for proxy in _proxies(scene, side):
+    for proxy in _wires(scene, side):
         proxy.cut()
     return True
 
 
 def answers_lost(side: str, scene: Scene) -> bool:
     """What is asked is done, and nobody hears of it."""
-    for proxy in _proxies(scene, side):
+    wires = _wires(scene, side)
+    for proxy in wires:
         proxy.lose_answers()
     scene.go_on(scene.rng.uniform(0.1, 1.5))
-    return wire_cut(side, scene)
+    for proxy in wires:
+        proxy.cut()
+    return True
 
 
 def wire_frozen(side: str, low_s: float, high_s: float, scene: Scene) -> bool:
     """What is asked arrives late, perhaps when nobody waits for it any more."""
-    for proxy in _proxies(scene, side):
+    wires = _wires(scene, side)
+    for proxy in wires:
         proxy.freeze()
     scene.go_on(scene.rng.uniform(low_s, high_s))
-    for proxy in _proxies(scene, side):
+    for proxy in wires:
         proxy.thaw()
     return True
 
 
-def _proxies(scene: Scene, side: str) -> Sequence[Proxy]:
-    return scene.store.proxies if side == "Redis" else (scene.kafka.proxy,)
+def _wires(scene: Scene, side: str) -> Sequence[Proxy]:
+    """Of a cluster: those to all nodes, or to one of them."""
+    if side == "Kafka":
+        return (scene.kafka.proxy,)
+    proxies, rng = scene.store.proxies, scene.rng
+    return proxies if len(proxies) == 1 or rng.random() < ALL_WIRES else (rng.choice(proxies),)
 
 
 KINDS: tuple[Kind, ...] = (

@@ -6,6 +6,6 @@ PAGE = DOCS / "recovery.md"
 
 
 def write(name: str, table: str) -> None:
-    """Put a table between its marks: ``crash`` or ``recovery``."""
+    """Put a table between its marks: ``crash``, ``cluster`` or ``recovery``."""
     text = PAGE.read_text(encoding="utf-8")
     PAGE.write_text(marked(name).sub(lambda found: found[1] + table + "\n" + found[3], text), encoding="utf-8")

@@ -16,7 +16,8 @@ from tests.crash.faults import REDIS_TIMEOUT_S, SESSION_TIMEOUT_S, Kind
 from tests.crash.fleet import Fleet
 from tests.crash.inputs import AFTER_ALL_MS
 from tests.crash.scene import Scene
-from tests.crash.servers import KafkaServer, Store
+from tests.crash.servers import KafkaServer
+from tests.crash.stores import Store
 from tests.crash.verify import BOOK, FACTS, Facts, open_space
 from tests.crash.writer import Writer
 from tests.integration.broker import Broker

@@ -8,7 +8,8 @@ from itertools import count
 from random import Random
 
 from tests.crash.fleet import Fleet
-from tests.crash.servers import KafkaServer, Store
+from tests.crash.servers import KafkaServer
+from tests.crash.stores import Store
 
 LOOK_S = 0.02
 

@@ -1,66 +1,25 @@
-"""A Kafka broker and a Redis server that can be stopped, killed and started again: same port, same data.
+"""A Kafka broker that can be stopped, killed and started again: same port, same data; and Redis beside it.
 
-Workers reach each of them through a proxy, the tests directly.
+Workers reach it through a proxy, the tests directly.
 """
 
 import contextlib
 import os
 import signal
 import subprocess
-import time
 from base64 import urlsafe_b64encode
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
+from random import Random
 from types import MappingProxyType
-from typing import Literal, Protocol
 from uuid import uuid4
 
-import redis
-
 from tests import services
+from tests.crash import stores
 from tests.crash.proxy import Proxy
+from tests.crash.stores import Store
 
 _NAMED = 'echo $$ > pid; exec "$@"'  # so that the server itself can be killed, and not the shell that guards it
-
-Fsync = Literal["always", "everysec"]
-PAUSE_MS = 5_000  # until the kill that follows at once
-
-
-class Store(Protocol):
-    """The Redis side of a run: one server, or a cluster in its place.
-
-    ``settings``: what leads workers to it, through ``proxies``; ``direct_url``: for us.
-    """
-
-    settings: Mapping[str, str]
-    direct_url: str
-    proxies: Sequence[Proxy]
-
-    def start(self) -> None: ...
-
-    def kill(self) -> None:
-        """SIGKILL. Of a cluster: one of its nodes."""
-        ...
-
-    def fsync(self, policy: Fsync) -> None:
-        """When the append-only file is forced to disk, from now on."""
-        ...
-
-    def write_down(self) -> None:
-        """Take no more writes for a moment; returns when all those that were answered are in the append-only file."""
-        ...
-
-    def fill(self) -> None:
-        """Memory is as full as it may get, until ``drain``."""
-        ...
-
-    def drain(self) -> None: ...
-
-    def sleep(self, seconds: float) -> None:
-        """It does nothing for so long, and then what has been asked meanwhile."""
-        ...
-
-    def close(self) -> None: ...
 
 
 class Server:
@@ -136,72 +95,17 @@ class KafkaServer:
         self.proxy.close()
 
 
-class RedisServer:
-    """One server with an append-only file. ``fsync``: when it is forced to disk."""
-
-    def __init__(self, folder: Path, *, fsync: Fsync = "everysec") -> None:
-        program = services.program("redis-server", "install redis-server", services.REDIS_VARIABLE)
-        port, proxied = services.free_ports(2)
-        self.settings = {"AW_REDIS_URL": f"redis://127.0.0.1:{proxied}/0"}
-        self.direct_url = f"redis://127.0.0.1:{port}/0"
-        self.proxies = (Proxy(proxied, port),)
-        self._client = redis.Redis.from_url(self.direct_url)
-        self._server = Server(
-            [
-                *(program, "--port", str(port), "--bind", "127.0.0.1", "--dir", str(folder), "--save", ""),
-                *("--appendonly", "yes", "--appendfsync", fsync, "--enable-debug-command", "local"),
-            ],
-            folder,
-            self._loaded,
-        )
-
-    def start(self) -> None:
-        self._server.start()
-
-    def kill(self) -> None:
-        self._server.kill()
-
-    def fill(self) -> None:
-        self._client.config_set("maxmemory", 1)
-
-    def drain(self) -> None:
-        self._client.config_set("maxmemory", 0)
-
-    def fsync(self, policy: Fsync) -> None:
-        self._client.config_set("appendfsync", policy)
-
-    def write_down(self) -> None:
-        self._client.client_pause(PAUSE_MS, all=False)
-        deadline_s = time.monotonic() + services.END_TIMEOUT_S
-        while self._client.info("persistence")["aof_buffer_length"] and time.monotonic() < deadline_s:
-            time.sleep(0.005)
-
-    def sleep(self, seconds: float) -> None:
-        client = redis.Redis.from_url(self.direct_url, socket_timeout=seconds + services.END_TIMEOUT_S)
-        with contextlib.closing(client):
-            client.execute_command("DEBUG", "SLEEP", seconds)
-
-    def close(self) -> None:
-        self._client.close()
-        self._server.stop()
-        for proxy in self.proxies:
-            proxy.close()
-
-    def _loaded(self) -> bool:
-        """Answers, and not only that it is still reading its file."""
-        try:
-            return bool(self._client.ping())
-        except (redis.exceptions.ConnectionError, redis.exceptions.BusyLoadingError):
-            return False
-
-
 @contextlib.contextmanager
-def servers(changes: Mapping[str, str] = MappingProxyType({})) -> Iterator[tuple[KafkaServer, RedisServer]]:
-    """Both of them, running; their folders are gone afterwards. ``changes``: of the broker's settings."""
-    with contextlib.ExitStack() as closing:
-        folders = [closing.enter_context(services.temporary_folder(name)) for name in ("crash-kafka", "crash-redis")]
-        kafka, store = KafkaServer(folders[0], changes), RedisServer(folders[1])
-        for server in (kafka, store):
-            closing.callback(server.close)
-            server.start()
-        yield kafka, store
+def servers(
+    changes: Mapping[str, str] = MappingProxyType({}), *, cluster: Random | None = None
+) -> Iterator[tuple[KafkaServer, Store]]:
+    """Kafka and Redis, running; their folders are gone afterwards.
+
+    Args:
+        changes: of the broker's settings.
+        cluster: a Redis Cluster in place of one server; this draws the node that a fault hits.
+    """
+    with services.temporary_folder("crash-kafka") as folder, contextlib.closing(KafkaServer(folder, changes)) as kafka:
+        kafka.start()
+        with stores.one_server() if cluster is None else stores.cluster(cluster) as store:
+            yield kafka, store
