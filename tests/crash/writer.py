@@ -2,6 +2,7 @@
 
 import json
 import time
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from random import Random
@@ -45,7 +46,7 @@ class Writer:
         self._stopped = Event()
         self._thread = Thread(target=self._write, name="writer", daemon=True)
         self.taken: list[Taken] = []
-        self.failures: list[str] = []
+        self._refused: Counter[str] = Counter()
 
     def start(self) -> None:
         self._thread.start()
@@ -54,13 +55,18 @@ class Writer:
         """From now on nothing is told of what happened lately."""
         self._traffic.recent = False
 
+    @property
+    def failures(self) -> list[str]:
+        """What the broker has not taken, a line for each reason."""
+        return [f"the broker has not taken {count} records: {reason}" for reason, count in self._refused.items()]
+
     def stop(self) -> None:
         """Returns when the broker has everything."""
         self._stopped.set()
         if self._thread.is_alive():
             self._thread.join()
         if left := self._producer.flush(TAKEN_TIMEOUT_S):
-            self.failures.append(f"the broker has not taken {left} records")
+            self._refused["no answer"] = left
 
     def book(self, path: Path) -> None:
         """Write down what was taken, one record a line."""
@@ -83,7 +89,7 @@ class Writer:
 
     def _delivered(self, error: KafkaError | None, message: Message, sent: Sent) -> None:
         if error is not None:
-            self.failures.append(f"the broker has not taken a record: {error.str()}")
+            self._refused[error.str()] += 1
         else:
             self.taken.append(Taken(sent, int(message.offset() or 0)))
 
