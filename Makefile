@@ -38,7 +38,7 @@ fuzz: setup ## Random schedules of crashes and faults over the whole engine; SEC
 mutants: setup services ## Break the code in every way that matters; some test must catch each
 	$(BIN)/python -m tests.mutants $(ARGS)
 
-crash: setup mortals ## Kill workers, Kafka and Redis, read what was committed; FAULTS=500, SEED=7
+crash: setup mortals ## Kill workers, Kafka and Redis, read what was committed; FAULTS=500, SEED=7, ARGS=--cluster
 	$(BIN)/python -m tests.crash --faults $(FAULTS) $(if $(SEED),--seed $(SEED)) $(ARGS)
 
 recovery: setup mortals ## How long readers wait when a worker dies or is restarted; ARGS="--runs 5"
