@@ -153,13 +153,9 @@ def _check(settings: Settings, store: RedisStore, avro: Avro) -> dict[str, Topic
         faults += keeping_faults(servers, replicas=settings.redis_wait_replicas)
         store.wait_for(keeping(servers, replicas=settings.redis_wait_replicas))
     faults += topic_faults(names, facts)
-    faults += (
-        []
-        if faults
-        else dedup_faults(
-            store, ids_per_day=settings.dedup_expected_ids_per_day, window_hours=settings.dedup_window_hours
-        )
-    )
+    if not faults:
+        ids_per_day, window_hours = settings.dedup_expected_ids_per_day, settings.dedup_window_hours
+        faults += dedup_faults(store, ids_per_day=ids_per_day, window_hours=window_hours)
     if faults:
         raise InputError(*faults)
     for address, server in servers.items():
