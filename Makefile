@@ -44,7 +44,7 @@ crash: setup mortals ## Kill workers, Kafka and Redis, read what was committed; 
 recovery: setup mortals ## How long readers wait when a worker dies or is restarted; ARGS="--runs 5"
 	$(BIN)/python -m tests.crash.recovery $(ARGS)
 
-bench: setup services ## Measure; prints a table, changes nothing
+bench: setup services ## Measure; prints the tables and writes them to docs/benchmarks.md; ARGS=--no-page
 	$(BIN)/python -m tests.benchmarks $(ARGS)
 
 check: lint types imports ## All that can be checked without running the code

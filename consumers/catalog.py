@@ -1,7 +1,7 @@
 """Topic -> consumer: reading this is reading the topology.
 
-    tracking-events ─┐
-    passthrough-events ─┤ route ─► resolved-events ─► fold ─► audience-changes
+    tracking-events ────┐
+    passthrough-events ─┤ route ─► resolved-events ─► fold ─► audience-changes, trait-changes, profile-merges
     definitions ────────┘     └──► dead-letters
 
 A record on an event topic is read by its own shape, not by the topic it came on.

@@ -10,7 +10,6 @@ from hashlib import blake2b
 AUDIENCE_PREFIX = "aud_"
 MESSAGE_PREFIX = "aw_"
 PASSTHROUGH_PREFIX = "pt_"
-PROFILE_PREFIX = "use_"
 TRAIT_PREFIX = "tra_"
 
 

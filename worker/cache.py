@@ -32,11 +32,6 @@ class TwoGenerations(dict[K, V | None]):
             self._old = dict(self)
             super().clear()
 
-    def drop(self, key: K) -> None:
-        """Forget one entry."""
-        self.pop(key, None)
-        self._old.pop(key, None)
-
     def clear(self) -> None:
         super().clear()
         self._old = {}

@@ -93,7 +93,8 @@ class Settings(BaseModel):
     redis_durability: Literal["server", "wait", "rebuild"] = Field(
         "server",
         description="Against writes that Redis acknowledged and lost: `server` trusts it, `wait` waits "
-        "for disk or replica before every transaction, `rebuild` replays the last minute at each assignment",
+        "for disk or replica before every transaction, `rebuild` (not yet, refused) replays the last minute at each "
+        "assignment",
     )
     redis_wait_replicas: int = Field(
         0,
@@ -133,10 +134,12 @@ class Settings(BaseModel):
     )
     fanout: Literal["profile", "identifiers"] = Field(
         "profile",
-        description="One message per transition, or Segment's one per combination of identifiers",
+        description="One message per transition, or Segment's one per combination of identifiers (`identifiers`: "
+        "not yet, refused)",
     )
     resync_on_new_identifier: bool = Field(
-        False, description="Send memberships and traits again when a profile gets a new identifier"
+        False,
+        description="Send memberships and traits again when a profile gets a new identifier (not yet, refused)",
     )
     require_external_definition: bool = Field(
         False,
@@ -167,8 +170,8 @@ class Settings(BaseModel):
         5_000_000,
         ge=1_000,
         le=10_000_000_000,
-        description="Plans the memory of the window. Far too low costs time, far too high memory; a change "
-        "forgets the window",
+        description="Plans the memory of the window. Far too low costs time, far too high memory. A change "
+        "of this or of the hours is made with all replicas stopped and forgets the window; else the start is refused",
     )
 
     # Batches

@@ -86,7 +86,7 @@ def table(outcomes: Sequence[Outcome]) -> str:
     told = ", ".join(f"{count} {name}" for name, count in figures.items())
     by_code = ", ".join(f"{count} with {code}" for code, count in sorted(ended.items())) or "none"
     seconds = sum(outcome.seconds for outcome in outcomes)
-    return "\n".join([*lines, "", f"{len(outcomes)} rounds, {seconds:.0f} s: {told}. Ended by themselves: {by_code}."])
+    return "\n".join([*lines, "", f"Rounds: {len(outcomes)}, {seconds:.0f} s: {told}. Ended by themselves: {by_code}."])
 
 
 def say(text: str) -> None:

@@ -2,7 +2,7 @@
 
 It is the real command over the real adapters. Between the engine and its ports stand wrappers that count; after a
 SIGUSR1 the process reads ``POINT COUNT`` from the file that ``DOOM`` names, and kills itself when it comes to that
-point for the so-manieth time. Nothing of this is in the package that is installed.
+point for the nth time. Nothing of this is in the package that is installed.
 """
 
 import contextlib

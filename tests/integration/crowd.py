@@ -32,7 +32,7 @@ DEFINITIONS: dict[str, Any] = {
 
 USERS = 600
 ANONYMOUS_EVERY = 7
-"""Every so-manieth person never says who they are. The others always do, so that no two profiles turn out to be one
+"""Every nth person never says who they are. The others always do, so that no two profiles turn out to be one
 person's: merges, under crashes, are tests/simulation's."""
 DUPLICATES = 0.01
 LATE = 0.05

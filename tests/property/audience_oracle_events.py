@@ -12,6 +12,7 @@ from itertools import product
 from math import ceil, floor
 from typing import Any, NamedTuple
 
+from tests.acceptance.moments import iso
 from tests.property.audience_oracle_records import Record
 from tests.property.audience_oracle_values import Each, as_number, as_text, at_path, is_number
 from worker.audiences.language import tree
@@ -21,6 +22,7 @@ Truth = bool | None
 
 HUGE = 10**12
 UNLIKE = "\uffff"
+LONG_AGO, ONE_DAY = "1970-01-01T00:00:00.000Z", "2999-01-01T00:00:00.000Z"
 """A number and a text that stand for all that are larger than, or unlike, what is compared with."""
 
 
@@ -178,14 +180,15 @@ REDUCERS: dict[str, Callable[[tree.Reduce, list[Any]], Any]] = {
 # --- What may still come ----------------------------------------------------------------------------------------
 
 
-def may_become(reduce: tree.Reduce, values: Sequence[Any], near: Sequence[Any]) -> list[Any]:
+def may_become(reduce: tree.Reduce, values: Sequence[Any], now_ms: int, near: Sequence[Any]) -> list[Any]:
     """Values that the reducer may reach when more events come: as many as it takes to decide a comparison.
 
     ``values``: the outcomes as things stand; ``near``: what it is compared with. Around those, far above and
-    far below lies all that a comparison tells apart. A count only grows, a minimum only falls, what has a value
-    keeps one.
+    far below lies all that a comparison tells apart; of dates, now and long before and after it. A count only grows,
+    a minimum only falls, what has a value keeps one.
     """
-    return [value for value in _neighbours(near) if any(_leads_to(reduce, now, value) for now in values)]
+    possible = [*_neighbours(near), LONG_AGO, iso(now_ms), ONE_DAY]
+    return [value for value in possible if any(_leads_to(reduce, now, value) for now in values)]
 
 
 def _leads_to(reduce: tree.Reduce, now: Any, value: Any) -> bool:

@@ -127,7 +127,11 @@ class Moment:
     def _reductions(self, reduce: tree.Reduce, scope: Scope) -> Outcomes:
         selected = self._selected(reduce.events, scope)
         values = _distinct(reduced(reduce, way) for way in ways(selected, reduce.events.window, self._now_ms))
-        return Outcomes(values, partial(may_become, reduce, values)) if selected.is_open else Outcomes(values)
+        return (
+            Outcomes(values, partial(may_become, reduce, values, self._now_ms))
+            if selected.is_open
+            else Outcomes(values)
+        )
 
     def _selected(self, events: tree.Events, scope: Scope) -> Selected:
         """The same for every enclosing event of the enclosing event: worked out once for each pair."""

@@ -104,6 +104,8 @@ UNDECIDED = "event('C').within(parent: 1 hour)"
         ("sum(property('n')).exists()", 0, None),
         ("first(property('n')).absent()", 1, False),
         ("last(property('n')) = 1", 1, None),
+        ("first(property('d')).before_date('2025-01-03')", 0, None),
+        ("first(property('d')).within_last(1 day)", 0, None),
         ("unique(property('n')).count() >= 1", 2, True),
         ("unique(property('n')).count() = 1", 2, None),
     ],

@@ -3,18 +3,30 @@
 import subprocess
 import sys
 
+import pytest
+
 STUCK = """
 import threading
-from worker.cli import run
+from worker.cli.farewell import Farewell
+from worker.errors import SupersededError
 
-run.CLOSE_MAX_S = 0.2
-run._close_in_time()
-threading.Event().wait()  # a connection that does not close
+with Farewell(0.2) as farewell:
+    farewell.begin({error})
+    threading.Event().wait()  # a connection that does not close
 """
 
 
-def test_a_connection_that_does_not_close_does_not_keep_a_worker() -> None:
-    """Told to stop in the middle of a rebalance, one was still there after half a minute."""
-    done = subprocess.run([sys.executable, "-c", STUCK], timeout=60, check=False)
+@pytest.mark.parametrize(
+    ("error", "code", "told"),
+    [
+        pytest.param("None", 0, "", id="told-to-stop"),
+        pytest.param("SupersededError('gone')", 3, "gone\n", id="superseded"),
+        pytest.param("ValueError('a bug')", 1, "ValueError: a bug\n", id="a-bug"),
+    ],
+)
+def test_a_connection_that_does_not_close_does_not_keep_a_worker(error: str, code: int, told: str) -> None:
+    """One that ended in the middle of a rebalance was still there after minutes, and used a whole core."""
+    command = [sys.executable, "-c", STUCK.format(error=error)]
+    done = subprocess.run(command, timeout=60, check=False, capture_output=True, text=True)
 
-    assert done.returncode == 0
+    assert (done.returncode, done.stderr) == (code, told)

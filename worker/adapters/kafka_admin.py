@@ -1,4 +1,4 @@
-"""Topics: made and described, for ``audience-worker topics``, ``doctor`` and start-up checks."""
+"""Topics: made and described, for ``audience-worker topics`` and start-up checks."""
 
 import time
 from collections.abc import Iterable, Mapping, Sequence

@@ -9,7 +9,7 @@ single server one command takes several slices of claims.
     aw:{SPACE:sN}:             state slot N: states under 16 raw bytes, ``timers``, ``pending``, ``sizes``, ``owner``
     aw:{SPACE:p}               how far each input partition has come
 
-Source: docs/decisions.md, "Deduplication"; ARCHITECTURE.md, "Redis".
+Source: docs/decisions.md, "Deduplication"; ARCHITECTURE.md, "Keys in Redis".
 """
 
 from collections.abc import Callable, Mapping, Sequence

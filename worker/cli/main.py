@@ -16,12 +16,9 @@ from typing import Annotated
 
 import typer
 
-from worker.errors import DependencyError, InputError, StoreLostError, SupersededError, UsageError
+from worker.cli.endings import EXPECTED, ending_of
 
 PROGRAM = "audience-worker"
-EXIT_INPUT = 1
-EXIT_USAGE = 2
-EXIT_DEPENDENCY = 3
 
 COMMANDS = {
     "demo": "worker.cli.demo",
@@ -67,19 +64,10 @@ def main(argv: Sequence[str] | None = None) -> None:
     command = application(arguments[0] if arguments else None)
     try:
         command(args=arguments, prog_name=PROGRAM)
-    except InputError as error:
-        sys.exit(_report(error.faults, EXIT_INPUT))
-    except UsageError as error:
-        sys.exit(_report([str(error)], EXIT_USAGE))
-    except (DependencyError, StoreLostError, SupersededError) as error:
-        sys.exit(_report([str(error) or type(error).__name__], EXIT_DEPENDENCY))
-
-
-def _report(faults: Sequence[str], code: int) -> int:
-    """One line per fault on stderr, for a person or for grep; a fault never spreads over lines."""
-    for fault in faults:
-        typer.echo(" ".join(fault.splitlines()), err=True)
-    return code
+    except EXPECTED as error:
+        ending = ending_of(error)
+        ending.tell()
+        sys.exit(ending.code)
 
 
 def _show_version(wanted: bool) -> None:

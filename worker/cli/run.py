@@ -4,13 +4,14 @@ import gc
 import os
 import signal
 import socket
+import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
 from secrets import token_bytes
-from threading import Event, Timer
+from threading import Event
 from types import FrameType
 
 import structlog
@@ -27,6 +28,7 @@ from worker.cli.assembly import Connections, assemble
 from worker.cli.avro import Avro, open_avro
 from worker.cli.connect import open_store, patiently
 from worker.cli.definition_files import documents_of, read_files
+from worker.cli.farewell import Farewell
 from worker.cli.http import HttpServer
 from worker.cli.instance_id import take_instance_id
 from worker.cli.options import caps_of, options_of
@@ -44,10 +46,6 @@ from worker.settings import Settings, load_settings
 ABORTED = 130
 APPEND_ONLY_HINT = "appendonly is off: a restart of this server forgets its part of claims, identities and states"
 
-CLOSE_MAX_S = 10.0
-"""A worker that was told to stop in the middle of a rebalance has taken more than half a minute over it. Longer: its
-supervisor kills it; shorter: a busy machine is not given the time to say goodbye to the brokers."""
-
 
 def register(app: typer.Typer) -> None:
     app.command("run")(_command)
@@ -60,25 +58,18 @@ def _command() -> None:
     """
     settings = load_settings()
     logs.configure(settings.log_format, settings.log_level)
-    with _until_told() as stop, ExitStack() as closing:
-        replica = _start(settings, closing)
-        # What a batch makes holds no cycles and goes by itself; looking for them would cost a quarter of a worker's
-        # time. The replica looks now and then (worker.cli.replica).
-        gc.collect()
-        gc.freeze()
-        gc.disable()
-        replica.run(stop)
-        given_up = _close_in_time()
-    given_up.cancel()
+    with _until_told() as stop, Farewell() as farewell, ExitStack() as closing:
+        try:
+            replica = _start(settings, closing)
+            # What a batch makes holds no cycles and goes by itself; looking for them would cost a quarter of a worker's
+            # time. The replica looks now and then (worker.cli.replica).
+            gc.collect()
+            gc.freeze()
+            gc.disable()
+            replica.run(stop)
+        finally:
+            farewell.begin(sys.exception())
     structlog.get_logger().info("stopped")
-
-
-def _close_in_time() -> Timer:
-    """End the process by force when its connections do not close: what is not committed by now is done again anyway."""
-    given_up = Timer(CLOSE_MAX_S, os._exit, (0,))
-    given_up.daemon = True
-    given_up.start()
-    return given_up
 
 
 @contextmanager
@@ -153,13 +144,9 @@ def _check(settings: Settings, store: RedisStore, avro: Avro) -> dict[str, Topic
         faults += keeping_faults(servers, replicas=settings.redis_wait_replicas)
         store.wait_for(keeping(servers, replicas=settings.redis_wait_replicas))
     faults += topic_faults(names, facts)
-    faults += (
-        []
-        if faults
-        else dedup_faults(
-            store, ids_per_day=settings.dedup_expected_ids_per_day, window_hours=settings.dedup_window_hours
-        )
-    )
+    if not faults:
+        ids_per_day, window_hours = settings.dedup_expected_ids_per_day, settings.dedup_window_hours
+        faults += dedup_faults(store, ids_per_day=ids_per_day, window_hours=window_hours)
     if faults:
         raise InputError(*faults)
     for address, server in servers.items():

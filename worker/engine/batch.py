@@ -11,6 +11,7 @@ encoding and producing:
      6  begin the transaction; produce routed events, dead letters and ticks
      7  receive the commits; produce what the fold made; wait until all that was written is kept
      8  send both groups' offsets; commit the transaction
+     9  (the loop) publish how far the inputs have come
 
 If the process dies before 8 has committed, no reader has seen anything of the batch and its records come again: the
 router's part is done anew, the folder's part is taken from what the commits have kept.

@@ -12,7 +12,7 @@ a record otherwise than its heir has, and leave a state that nobody has been tol
 over before it loads the first state.
 
 A record at or below a state's ``applied`` was folded in an attempt whose transaction did not commit: its outputs are
-those kept beside the state, never a second evaluation (ARCHITECTURE.md, "Fold").
+those kept beside the state, never a second evaluation (ARCHITECTURE.md, "A batch, step by step").
 """
 
 import itertools

@@ -6,7 +6,7 @@
     address  into the mailbox of its profile
 
 If the process dies anywhere here, nothing has been committed: the records come again, recognise their own claims,
-and find the identities that this attempt has written (ARCHITECTURE.md, "Route").
+and find the identities that this attempt has written (ARCHITECTURE.md, "A batch, step by step").
 """
 
 from collections.abc import Mapping, Sequence

@@ -1,6 +1,6 @@
 """What must be true before a replica may start: settings of Redis and of topics that exactly-once rests on.
 
-Source: docs/operations.md, "Start-up checks".
+Source: deploy/RUNBOOK.md, "Redis" and "Kafka".
 """
 
 from collections.abc import Mapping
