@@ -73,9 +73,12 @@ class KafkaAdmin:
         self._servers = servers
         self._timeout_s = answer_timeout_s
         defaults = {"socket.timeout.ms": int(answer_timeout_s * 1_000)}
-        configuration = merged(defaults, properties or {}, {"bootstrap.servers": servers})
+        self._configuration = merged(defaults, properties or {}, {"bootstrap.servers": servers})
+        self._client = self._connect()
+
+    def _connect(self) -> AdminClient:
         with configuring():
-            self._client = AdminClient(configuration, logger=CLIENT_LOG)
+            return AdminClient(self._configuration, logger=CLIENT_LOG)
 
     def names(self) -> frozenset[str]:
         """Every topic that this client may see."""
@@ -141,9 +144,17 @@ class KafkaAdmin:
         return {partition: Watermarks(low[partition], high[partition]) for partition in asked}
 
     def stable_ends(self, partitions: Iterable[Partition]) -> Mapping[Partition, int]:
-        """The last stable offset of each partition: where the first open transaction begins, or the end."""
+        """The last stable offset of each partition: where the first open transaction begins, or the end.
+
+        Ask again after an error: by then who leads a partition is looked up anew.
+        """
         latest = OffsetSpec.latest()  # type: ignore[no-untyped-call]
-        return self._offsets(list(partitions), latest, IsolationLevel.READ_COMMITTED)
+        try:
+            return self._offsets(list(partitions), latest, IsolationLevel.READ_COMMITTED)
+        except DependencyError:
+            # The client keeps an old leader for a quarter of an hour, however often the brokers refuse its epoch.
+            self._client = self._connect()
+            raise
 
     def _offsets(
         self,

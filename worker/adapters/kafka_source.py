@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from operator import methodcaller
 from typing import Any
 
+import structlog
 from confluent_kafka import OFFSET_END, Consumer, KafkaError, KafkaException, Message, TopicPartition
 
 from worker.adapters.kafka_admin import KafkaAdmin
@@ -231,7 +232,8 @@ class KafkaSource:
             return frozenset()
         try:
             ends = self._admin.stable_ends(self._ends)
-        except DependencyError:
+        except DependencyError as error:
+            structlog.get_logger().warning("ends_unknown", error=str(error), hint="exits wait until they are known")
             return frozenset()
         return frozenset(
             partition
