@@ -35,7 +35,7 @@ def test_ends_are_known_again_when_partitions_have_a_new_leader(
         except DependencyError:
             return False
 
-    until(known, "the end before")
+    assert until(known, "the end before")
     kafka.kill()
     kafka.start()
-    until(known, "the end after", timeout_s=60)
+    assert until(known, "the end after", timeout_s=60)

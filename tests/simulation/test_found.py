@@ -65,6 +65,17 @@ class Folders:
         self.stage.kafka.evict("fold", process.instance)
 
 
+def two_routers_and_a_folder(**changes: Any) -> tuple[Stage, Process, Process, Process]:
+    """The first router has tracking partition 0, the other one 2; nothing is left to do."""
+    roles = (("route",), ("route",), ("fold",))
+    stage = Stage(plan(roles=roles, skews_ms=(0, 0, 0), tracking_partitions=3, merging=True, **changes))
+    one, two, folder = (stage.start(replica) for replica in range(3))
+    for _ in range(12):
+        for process in (one, two, folder):
+            stage.turns(process)
+    return stage, one, two, folder
+
+
 def test_a_profile_that_a_zombie_makes_behind_the_sweep_meets_the_new_definitions() -> None:
     """It still folds under the old ones, and no sweep would look at the state that it leaves."""
     group = Folders(batch_records=1)
@@ -182,13 +193,7 @@ def test_a_zombies_ticks_are_refused() -> None:
 
 def test_a_profile_may_be_merged_away_before_anything_has_been_sent_to_it() -> None:
     """The router that has made it is slow. The worker died of the seal, and every other one after it."""
-    stage = Stage(
-        plan(roles=(("route",), ("route",), ("fold",)), skews_ms=(0, 0, 0), tracking_partitions=3, merging=True)
-    )
-    slow, quick, folder = (stage.start(replica) for replica in range(3))
-    for _ in range(12):
-        for process in (slow, quick, folder):
-            stage.turns(process)
+    stage, slow, quick, folder = two_routers_and_a_folder()
     stage.event("m1", user="u", partition=2)
     stage.turns(quick)
     stage.clock.advance_to(stage.clock.now_ms() + SECOND)
@@ -205,19 +210,7 @@ def test_a_profile_may_be_merged_away_before_anything_has_been_sent_to_it() -> N
 
 def test_what_was_passed_on_before_a_repeated_seal_is_passed_on_again_by_the_heir() -> None:
     """The answer to the seal moves ``applied`` beyond the event, for which the state keeps nothing."""
-    stage = Stage(
-        plan(
-            roles=(("route",), ("route",), ("fold",)),
-            skews_ms=(0, 0, 0),
-            tracking_partitions=3,
-            batch_records=3,
-            merging=True,
-        )
-    )
-    slow, quick, folder = (stage.start(replica) for replica in range(3))
-    for _ in range(12):
-        for process in (slow, quick, folder):
-            stage.turns(process)
+    stage, slow, quick, folder = two_routers_and_a_folder(batch_records=3)
     stage.event("m1", NOISE, user="u", partition=2)
     stage.turns(quick)
     stage.clock.advance_to(stage.clock.now_ms() + SECOND)
@@ -296,19 +289,7 @@ def test_a_parent_that_is_merged_away_while_it_waits_hands_over_for_whom() -> No
 
 def test_a_forgotten_seal_waits_for_inputs_that_lag() -> None:
     """It would carry the parent beyond the time of events that are still to be routed."""
-    stage = Stage(
-        plan(
-            roles=(("route",), ("route",), ("fold",)),
-            skews_ms=(0, 0, 0),
-            tracking_partitions=3,
-            hold_max_ms=NEVER_MS,
-            merging=True,
-        )
-    )
-    lagging, dying, folder = (stage.start(replica) for replica in range(3))
-    for _ in range(12):
-        for process in (lagging, dying, folder):
-            stage.turns(process)
+    stage, _, dying, folder = two_routers_and_a_folder(hold_max_ms=NEVER_MS)
     stage.event("m1", user="u", partition=2)
     stage.event("m2", user=None, anonymous="a", partition=2)
     stage.turns(dying)
@@ -329,19 +310,7 @@ def test_a_forgotten_seal_waits_for_inputs_that_lag() -> None:
 
 def test_what_has_left_a_window_when_two_profiles_become_one_is_gone() -> None:
     """Found by `make crash`: a third one, whose time is behind theirs, takes both in; the oracle still had it."""
-    stage = Stage(
-        plan(
-            roles=(("route",), ("route",), ("fold",)),
-            skews_ms=(0, 0, 0),
-            tracking_partitions=3,
-            hold_max_ms=NEVER_MS,
-            merging=True,
-        )
-    )
-    lagging, quick, folder = (stage.start(replica) for replica in range(3))
-    for _ in range(12):
-        for process in (lagging, quick, folder):
-            stage.turns(process)
+    stage, lagging, quick, folder = two_routers_and_a_folder(hold_max_ms=NEVER_MS)
 
     def wait(seconds: int) -> None:
         stage.clock.advance_to(stage.clock.now_ms() + seconds * SECOND)
