@@ -104,7 +104,12 @@ class Producer(Protocol):
         """Add a record to the open transaction. Without ``partition``: Kafka's murmur2 of the key."""
 
     def send_offsets(self, offsets: Mapping[Partition, int], metadata: object) -> None:
-        """Add one group's next offsets, with the group metadata of the poll that brought the records."""
+        """Add one group's next offsets, with the group metadata of the poll that brought the records.
+
+        Raises:
+            TransactionRefusedError: the consumer is no member any more, or not of this generation.
+            SupersededError: another consumer has taken its name. A new attempt would stop the other one's work.
+        """
 
     def commit(self) -> None: ...
 

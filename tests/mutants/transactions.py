@@ -216,8 +216,8 @@ REAL: tuple[Mutant, ...] = (
         "real-same-producer",
         "a producer that was refused is not used again",
         PRODUCER,
-        '        self._refused = True\n        return TransactionRefusedError(f"{step}',
-        '        return TransactionRefusedError(f"{step}',
+        '        self._refused = True\n        told = f"{step}',
+        '        told = f"{step}',
         OF_PRODUCER,
     ),
     mutant(

@@ -145,7 +145,7 @@ def test_who_takes_a_members_name_takes_its_partitions_and_ends_it(kafka: Memory
     producer = kafka.producer("one")
     producer.replace()
     producer.begin()
-    with pytest.raises(TransactionRefusedError):
+    with pytest.raises(SupersededError):
         producer.send_offsets({IN: 1}, stale)
 
 

@@ -11,11 +11,11 @@ from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from typing import Any
 
-from confluent_kafka import KafkaException, Producer, TopicPartition
+from confluent_kafka import KafkaError, KafkaException, Producer, TopicPartition
 
 from worker.adapters.aside import Aside
 from worker.adapters.kafka_client import CLIENT_LOG, Properties, configuring, merged, one_line
-from worker.errors import TransactionRefusedError
+from worker.errors import SupersededError, TransactionRefusedError
 from worker.ports import Headers, Partition
 
 INIT_TIMEOUT_S = 15.0
@@ -200,9 +200,12 @@ class KafkaProducer:
         except KafkaException as error:
             raise self._refusal(step, error) from error
 
-    def _refusal(self, step: str, error: KafkaException) -> TransactionRefusedError:
+    def _refusal(self, step: str, error: KafkaException) -> TransactionRefusedError | SupersededError:
         self._refused = True
-        return TransactionRefusedError(f"{step}: {one_line(error)}")
+        told = f"{step}: {one_line(error)}"
+        if error.args[0].code() == KafkaError.FENCED_INSTANCE_ID:  # of the consumer whose offsets these are
+            return SupersededError(f"Kafka: {told}")
+        return TransactionRefusedError(told)
 
     @staticmethod
     def _unusable() -> TransactionRefusedError:

@@ -40,6 +40,8 @@ class MemoryProducer:
         transaction = self._open("send_offsets")
         if not isinstance(metadata, Membership):
             raise self._refusal("offsets need the group metadata of a poll")
+        if self._broker.group(metadata.group).is_succeeded(metadata):
+            raise self._succeeded(metadata)
         if not self._broker.group(metadata.group).is_current(metadata):
             raise self._refusal(f"generation {metadata.generation} of {metadata.group!r} is over")
         for partition, offset in offsets.items():
@@ -84,6 +86,10 @@ class MemoryProducer:
         if transaction is None or transaction.decided is not Outcome.OPEN:
             raise self._refusal("there is no open transaction")
         return transaction
+
+    def _succeeded(self, metadata: Membership) -> SupersededError:
+        self._refusal("succeeded")
+        return SupersededError(f"another consumer of {metadata.group!r} has taken the name {metadata.instance!r}")
 
     def _refusal(self, reason: str) -> TransactionRefusedError:
         """Like a real one, this producer is of no use afterwards, whatever was wrong."""

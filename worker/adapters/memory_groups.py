@@ -77,6 +77,10 @@ class Group:
     def is_current(self, membership: Membership) -> bool:
         return self._members.get(membership.instance) == membership.member and membership.generation == self.generation
 
+    def is_succeeded(self, membership: Membership) -> bool:
+        """Whether its name is another member's now; not of one that was thrown out, whose name is free."""
+        return self._members.get(membership.instance, membership.member) != membership.member
+
     def exchange(self, instance: str, held: Iterable[Partition]) -> tuple[list[Partition], list[Partition]]:
         """(revoked, assigned): what a member that holds some partitions lets go, and what it gets."""
         held = set(held)
