@@ -9,6 +9,7 @@ DIRECTORY = "worker/engine/directory.py"
 ROUTE = "worker/engine/route.py"
 FOLD = "worker/engine/fold.py"
 ANNOUNCE = "worker/engine/announce.py"
+FOUND = "tests/simulation/test_found.py"
 
 MUTANTS: tuple[Mutant, ...] = (
     mutant(
@@ -17,7 +18,7 @@ MUTANTS: tuple[Mutant, ...] = (
         OVERLAY,
         "            noted=list(self.merged.items()),\n",
         "",
-        "tests/simulation/test_found.py",
+        FOUND,
     ),
     mutant(
         "note-cleared-by-sender",
@@ -41,7 +42,7 @@ MUTANTS: tuple[Mutant, ...] = (
         FOLD,
         "if state.sealed is not None and letter.offset > state.sealed.offset and letter.kind in PASSED_ON:\n",
         "if state.sealed is not None and letter.offset > state.applied and letter.kind in PASSED_ON:\n",
-        "tests/simulation/test_found.py",
+        FOUND,
     ),
     mutant(
         "passes-on-what-was-before",
@@ -77,6 +78,7 @@ MUTANTS: tuple[Mutant, ...] = (
         ANNOUNCE,
         '(mailbox.AT_HEADER, b"%d" % event.at_ms)]',
         '(mailbox.AT_HEADER, b"%d" % (1 << 50))]',
+        FOUND,
     ),
     mutant(
         "no-expect",
@@ -105,7 +107,7 @@ MUTANTS: tuple[Mutant, ...] = (
         STEPS,
         "version=state.version, awaiting=awaiting)",
         "version=state.version)",
-        "tests/simulation/test_found.py",
+        FOUND,
     ),
     mutant(
         "expect-not-forwarded",
@@ -152,7 +154,7 @@ MUTANTS: tuple[Mutant, ...] = (
         "worker/engine/loop.py",
         "            own += folding.notes.scan(owned, until_ms=until_ms, now_ms=now_ms)\n",
         "            own += folding.notes.scan(owned, until_ms=now_ms, now_ms=now_ms)\n",
-        "tests/simulation/test_found.py",
+        FOUND,
     ),
     mutant(
         "notes-never-scanned",
@@ -160,7 +162,7 @@ MUTANTS: tuple[Mutant, ...] = (
         "worker/engine/loop.py",
         "            own += folding.notes.scan(owned, until_ms=until_ms, now_ms=now_ms)\n",
         "",
-        "tests/simulation/test_found.py",
+        FOUND,
     ),
     mutant(
         "judges-while-waiting",

@@ -16,7 +16,7 @@ from tests.simulation.watch import WatchedStore
 from worker.adapters.memory_kafka import MemoryKafka
 from worker.clock import VirtualClock
 from worker.ports import Partition, Record
-from worker.slots import STATE_SLOTS, partition_of
+from worker.slots import STATE_SLOTS
 
 START_MS = 1_736_500_000_000
 UNDISTURBED = 1e9
@@ -47,7 +47,7 @@ class Schedule:
         self.fates = Fates(Random(f"fates {plan.seed}"), plan.weather, self.counts)
         broker = Broker(self.fates, lambda: self._running)
         self.kafka = broker.kafka = MemoryKafka(self.clock, on_io=broker)
-        self.store = WatchedStore(SkewedClock(self.clock, plan.store_skew_ms), reached=self._reached)
+        self.store = WatchedStore(SkewedClock(self.clock, plan.store_skew_ms))
         self.around = self._surroundings()
         for document in standing():
             self.define(document)
@@ -75,11 +75,6 @@ class Schedule:
             self.counts,
             event_partitions,
         )
-
-    def _reached(self, slot: int) -> int:
-        """What the folders have committed of a slot's mailbox partition."""
-        partition = Partition(catalog.MAILBOX_TOPIC, partition_of(slot, self.plan.mailbox_partitions))
-        return self.kafka.committed("fold", partition) or 0
 
     # --- what comes in ---
 

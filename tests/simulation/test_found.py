@@ -331,3 +331,27 @@ def test_what_has_left_a_window_when_two_profiles_become_one_is_gone() -> None:
 
     assert stage.verdict() == []
     assert len(stage.kafka.visible("profile-merges", 0)) == 2
+
+
+def test_what_is_passed_on_counts_when_it_came_and_not_when_its_producers_clock_says() -> None:
+    """The record is of a time to come; the parent is given it when that has passed."""
+    stage, slow, quick, folder = two_routers_and_a_folder(hold_max_ms=NEVER_MS)
+    stage.event("m1", user="u", partition=2)
+    stage.turns(quick)
+    stage.clock.advance_to(stage.clock.now_ms() + SECOND)
+    stage.event("m2", user=None, anonymous="a", partition=0)
+    stage.turns(slow)  # and knows from now on whose "a" is
+    stage.turns(folder)
+    viewed = b'{"type": "track", "messageId": "m3", "event": "Viewed", "anonymousId": "a"}'
+    came_ms = stage.clock.now_ms()
+    stage.arrive(Sent("tracking-events", 0, viewed, came_ms + 20 * SECOND, "m3", good=True))
+    stage.until(slow, "kafka.begin")
+    stage.event("m4", NOISE, user="u", anonymous="a", partition=2)
+    stage.turns(quick)
+    stage.turns(slow)
+    stage.clock.advance_to(came_ms + 40 * SECOND)
+    stage.turns(folder)
+
+    mail = [record for record in stage.kafka.visible("resolved-events", 0) if kind_of(record) == "forward"]
+    assert [dict(record.headers)["at"] for record in mail] == [b"%d" % came_ms]
+    assert stage.verdict() == []

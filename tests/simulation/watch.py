@@ -1,6 +1,6 @@
 """The store in memory, looked at whenever it takes a state: some promises are about what never happens in between."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 from worker.adapters.memory_store import MemoryStore
 from worker.clock import Clock
@@ -9,11 +9,10 @@ from worker.profiles.codec import decode
 
 
 class WatchedStore(MemoryStore):
-    """``reached``: what the group has committed of the mailbox partition of a slot. ``broken``: promises that were."""
+    """``broken``: promises that were."""
 
-    def __init__(self, clock: Clock, *, reached: Callable[[int], int]) -> None:
+    def __init__(self, clock: Clock) -> None:
         super().__init__(clock)
-        self._reached = reached
         self.broken: list[str] = []
 
     def commit(
@@ -27,7 +26,7 @@ class WatchedStore(MemoryStore):
         before = self.load(slot, [write.profile for write in writes]).get()
         reply = super().commit(slot, writes, pending, trim_below, owner)
         lost = set(reply.get())
-        if len(lost) < len(writes) and (kept := self.load_pending(slot, 0, self._reached(slot) - 1).get()):
+        if len(lost) < len(writes) and (kept := self.load_pending(slot, 0, trim_below - 1).get()):
             self.broken.append(f"slot {slot}: outputs of offset {kept[0].offset} are kept, though they have been sent")
         for index, (write, stored) in enumerate(zip(writes, before, strict=True)):
             if index not in lost:
