@@ -86,6 +86,19 @@ DEAD_LETTERS = Topic(
     max_message_bytes=2 * _MIB,  # an original of the largest size and its headers must fit
 )
 
+PROFILE_STATES = Topic(
+    name="profile-states",
+    key="profile id",
+    record="",  # the worker's own encoding, which nobody else is meant to read
+    writer=Writer.WORKERS,
+    partitions=RESOLVED_EVENTS.partitions,  # always as many as there
+    cleanup_policy="compact",  # the last minute is read back; compaction keeps what it costs to one state a profile
+    retention_ms=FOREVER,
+    max_message_bytes=RESOLVED_EVENTS.max_message_bytes,
+    timestamp_type="LogAppendTime",  # how far to read back is told by one clock
+)
+"""Only where Redis may lose what it has acknowledged and states are brought back (``AW_REDIS_DURABILITY=rebuild``)."""
+
 TOPICS: tuple[Topic, ...] = (
     TRACKING_EVENTS,
     PASSTHROUGH_EVENTS,

@@ -151,6 +151,11 @@ REDIS_LOST = Metric(
     "counter",
     "State slots that were found without what Redis had acknowledged: transitions may be missing or repeat",
 )
+REDIS_RESTORED = Metric(
+    "audience_worker_redis_restored_states_total",
+    "counter",
+    "States that Redis had acknowledged and lost, put back from the log (`AW_REDIS_DURABILITY=rebuild`)",
+)
 REDIS_RECONNECTS = Metric(
     "audience_worker_redis_reconnects_total",
     "counter",
@@ -182,6 +187,7 @@ CATALOGUE = (
     EXIT_HOLDS_ENDED,
     REDIS_RECONNECTS,
     REDIS_LOST,
+    REDIS_RESTORED,
     READY,
 )
 
@@ -255,6 +261,9 @@ class Metrics:
 
     def redis_lost(self, slots: int) -> None:
         self._counters[REDIS_LOST].inc(slots)
+
+    def redis_restored(self, states: int) -> None:
+        self._counters[REDIS_RESTORED].inc(states)
 
     def redis_reconnected(self) -> None:
         self._counters[REDIS_RECONNECTS].inc()

@@ -122,6 +122,20 @@ class Producer(Protocol):
     def close(self) -> None: ...
 
 
+class StateLog(Protocol):
+    """The states that committed transactions have logged, a partition of them for each of the mailbox's."""
+
+    def latest(self, partition: int, horizon_ms: int) -> Mapping[bytes, bytes]:
+        """The newest state of each profile, of those logged up to ``horizon_ms`` before the last one of the partition.
+
+        By profile id (16 raw bytes), as ``StateWrite.blob`` has it. Complete: what was open when it was asked for has
+        ended.
+
+        Raises:
+            DependencyError: a transaction is still open, or nobody answers.
+        """
+
+
 class Reply(Protocol[T_co]):
     """The answer to a call that has been sent. Any number may be outstanding; ``get`` may be called once, in
     any order between replies, and raises ``StoreUnavailableError`` when the store did not answer.

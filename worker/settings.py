@@ -93,8 +93,8 @@ class Settings(BaseModel):
     redis_durability: Literal["server", "wait", "rebuild"] = Field(
         "server",
         description="Against writes that Redis acknowledged and lost: `server` trusts it, `wait` waits "
-        "for disk or replica before every transaction, `rebuild` (not yet, refused) replays the last minute at each "
-        "assignment",
+        "for disk or replica before every transaction, `rebuild` logs every state to Kafka and puts back at each "
+        "assignment what of the last minute is missing",
     )
     redis_wait_replicas: int = Field(
         0,
@@ -285,13 +285,6 @@ class Settings(BaseModel):
         if unknown or not named:
             raise ValueError(f"must be route, fold or both separated by a comma, not {value!r}")
         return tuple(role for role in get_args(Role) if role in named)
-
-    @field_validator("redis_durability")
-    @classmethod
-    def _no_rebuild_yet(cls, value: str) -> str:
-        if value == "rebuild":
-            raise ValueError("rebuild is not there yet in this version; wait promises more")
-        return value
 
     @field_validator("fanout", "resync_on_new_identifier")
     @classmethod

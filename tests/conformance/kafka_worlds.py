@@ -10,9 +10,10 @@ from confluent_kafka import Producer as PlainProducer
 from confluent_kafka.admin import AdminClient
 
 from worker.adapters.kafka import KafkaAdmin, KafkaProducer, KafkaSource
+from worker.adapters.kafka_state_log import KafkaStateLog
 from worker.adapters.memory_kafka import MemoryKafka
 from worker.clock import VirtualClock
-from worker.ports import Headers, Partition, Producer, Record, Source
+from worker.ports import Headers, Partition, Producer, Record, Source, StateLog
 
 NOW_MS = 1_736_500_000_000
 SESSION_TIMEOUT_MS = 6_000  # no broker allows less by default
@@ -32,6 +33,8 @@ class World(Protocol):
     def producer(self, transactional_id: str) -> Producer:
         """One that has not announced itself yet."""
         ...
+
+    def state_log(self, topic: str) -> StateLog: ...
 
     def append(
         self,
@@ -87,6 +90,9 @@ class MemoryWorld:
     def producer(self, transactional_id: str) -> Producer:
         return self._kafka.producer(transactional_id)
 
+    def state_log(self, topic: str) -> StateLog:
+        return self._kafka.state_log(topic)
+
     def append(
         self,
         topic: str,
@@ -128,7 +134,7 @@ class RealWorld:
         self._run = uuid4().hex[:8]
         self._admin = KafkaAdmin(servers)
         self._topics = 0
-        self._clients: list[Source | Producer] = []
+        self._clients: list[Source | Producer | KafkaStateLog] = []
         self._plain = PlainProducer({"bootstrap.servers": servers, "linger.ms": 0})
 
     def topic(self, *, partitions: int = 1, log_append_time: bool = False) -> str:
@@ -157,6 +163,11 @@ class RealWorld:
         )
         self._clients.append(producer)
         return producer
+
+    def state_log(self, topic: str) -> StateLog:
+        log = KafkaStateLog(self._servers, topic)
+        self._clients.append(log)
+        return log
 
     def append(
         self,

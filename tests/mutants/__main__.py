@@ -21,12 +21,19 @@ from pathlib import Path
 from typing import NamedTuple
 
 from tests import services
-from tests.mutants import explain, fold, merge, route, transactions
+from tests.mutants import explain, fold, merge, restore, route, transactions
 from tests.mutants.mutant import Mutant
 
 ROOT = Path(__file__).parents[2]
 COPIED = ("schemas", "worker", "consumers", "tests", "pyproject.toml")
-MUTANTS: tuple[Mutant, ...] = (*route.MUTANTS, *fold.MUTANTS, *merge.MUTANTS, *transactions.MUTANTS, *explain.MUTANTS)
+MUTANTS: tuple[Mutant, ...] = (
+    *route.MUTANTS,
+    *fold.MUTANTS,
+    *merge.MUTANTS,
+    *transactions.MUTANTS,
+    *restore.MUTANTS,
+    *explain.MUTANTS,
+)
 
 SEEDS = 1_500
 """Schedules until a mutant counts as unnoticed by the simulation. Most are noticed within ten."""

@@ -28,6 +28,9 @@ WORTH_A_LINE = (
     "store calls refused",
     "store calls lost",
     "store calls late",
+    "times when Redis lost states",
+    "writes of states lost",
+    "states brought back",
     "states written by somebody else",
     "batches abandoned",
 )

@@ -39,6 +39,7 @@ class Fates:
     def __init__(self, rng: Random, weather: Weather, counts: Counter[str]) -> None:
         self.weather = weather
         self.late: list[Callable[[], object]] = []
+        self.breaks = 0
         self._rng = rng
         self._counts = counts
 
@@ -64,6 +65,11 @@ class Fates:
         self._counts["commits with late markers"] += late
         return fate, late
 
+    def break_lines(self) -> None:
+        """Every connection to the store breaks, and what was on its way does not arrive."""
+        self.breaks += 1
+        self.late.clear()
+
     def let_one_arrive(self) -> None:
         """A late call takes effect."""
         if self.late:
@@ -75,6 +81,7 @@ class Line:
 
     def __init__(self, store: Store, caller: Caller, fates: Fates) -> None:
         self._store, self._caller, self._fates = store, caller, fates
+        self._breaks = fates.breaks
 
     def __getattr__(self, call: str) -> Callable[..., Any]:
         sending = partial(self._send, f"redis.{call}", getattr(self._store, call))
@@ -83,6 +90,9 @@ class Line:
 
     def _send(self, call: str, send: Callable[..., Any], *arguments: Any, **options: Any) -> Any:
         self._caller.before(call)
+        if self._breaks != self._fates.breaks:
+            self._breaks = self._fates.breaks
+            raise StoreUnavailableError(f"{call}: the connection is broken")
         fate = self._fates.of_store()
         if fate is not Fate.DONE:
             self._caller.note(f"{call} is {fate.name}")

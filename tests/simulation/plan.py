@@ -43,7 +43,8 @@ class Plan:
     promised too. ``edits``: so often definitions change in the middle. ``merging``: people come under several
     identifiers, which turn out to be one person's; at most ``merges_max`` profiles in one. ``one_input``: everything
     comes in one partition, so that no profile is judged without a history that belongs to it. ``paces_ms``: by how
-    much time moves on at once.
+    much time moves on at once. ``forgets``: the chance, at every step, that Redis loses the last states it has
+    taken; where it is not 0 they are logged, and brought back.
     """
 
     seed: int
@@ -70,6 +71,7 @@ class Plan:
     backlog: bool
     calls_in_a_row: int
     steps: int
+    forgets: float = 0
 
 
 def draw(seed: int) -> Plan:
@@ -103,6 +105,7 @@ def draw(seed: int) -> Plan:
         backlog=rng.random() < 0.2,
         calls_in_a_row=rng.choice((1, 3, 10)),
         steps=rng.randint(40, 400),
+        forgets=rng.choice((0, 0, 0, 0.01, 0.04)),
     )
 
 

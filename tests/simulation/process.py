@@ -81,6 +81,7 @@ class Process:
         self.paused = self.idle = False
         self._around = around
         self._allowance = 0.0
+        self._restored = 0
         self._clock: Clock = SkewedClock(around.clock, around.plan.skews_ms[replica])
         self._store = cast(Store, Line(around.store, self, around.fates))
         self._actor = Actor(self._live)
@@ -146,6 +147,8 @@ class Process:
     def _turn(self, loop: Loop) -> None:
         report = loop.turn(0.0)
         self.idle = report is None
+        self._around.counts["states brought back"] += loop.restored_states - self._restored
+        self._restored = loop.restored_states
         limit = self._around.plan.batch_records + 1
         if report is not None and report.records > limit:
             raise AssertionError(f"{report.records} records in a batch of at most {limit}")
@@ -171,6 +174,7 @@ class Process:
                 event_partitions=self._around.event_partitions,
                 draw_profile=partial(self._around.chance.randbytes, 16),
                 draw_owner=partial(self._around.chance.randbytes, 16),
+                state_log=kafka.state_log("profile-states") if plan.forgets else None,
             ),
             _options(plan),
         )

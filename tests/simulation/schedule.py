@@ -6,7 +6,7 @@ from collections import Counter
 from random import Random
 
 from consumers import catalog
-from schemas.topics import RESOLVED_EVENTS, TOPICS
+from schemas.topics import PROFILE_STATES, TOPICS
 from tests.simulation.audiences import Document, edit, standing
 from tests.simulation.fates import Broker, Fates
 from tests.simulation.people import People, Sent
@@ -47,7 +47,7 @@ class Schedule:
         self.fates = Fates(Random(f"fates {plan.seed}"), plan.weather, self.counts)
         broker = Broker(self.fates, lambda: self._running)
         self.kafka = broker.kafka = MemoryKafka(self.clock, on_io=broker)
-        self.store = WatchedStore(SkewedClock(self.clock, plan.store_skew_ms))
+        self.store = WatchedStore(SkewedClock(self.clock, plan.store_skew_ms), forgetful=plan.forgets > 0)
         self.around = self._surroundings()
         for document in standing():
             self.define(document)
@@ -57,11 +57,14 @@ class Schedule:
         partitions = {
             "tracking-events": plan.tracking_partitions,
             "resolved-events": plan.mailbox_partitions,
+            "profile-states": plan.mailbox_partitions,
             "audience-changes": 2,
         }
-        for topic in TOPICS:
-            count = partitions.get(topic.name, 1)
-            self.kafka.create_topic(topic.name, partitions=count, log_append_time=topic is RESOLVED_EVENTS)
+        for topic in (*TOPICS, PROFILE_STATES):
+            by_append_time = topic.timestamp_type == "LogAppendTime"
+            self.kafka.create_topic(
+                topic.name, partitions=partitions.get(topic.name, 1), log_append_time=by_append_time
+            )
         event_partitions = [
             Partition(topic, number) for topic in catalog.EVENT_TOPICS for number in range(partitions.get(topic, 1))
         ]
@@ -166,8 +169,18 @@ class Schedule:
             self.fates.let_one_arrive()
         if chance() < weather.evict:
             self._evict()
+        if self.plan.forgets and chance() < self.plan.forgets:
+            self.forget()
         for replica in range(len(self.plan.roles)):
             self._revive(replica)
+
+    def forget(self) -> None:
+        """Redis comes back without the last states. All connections to it are broken; what was on its way is gone."""
+        self.fates.break_lines()
+        lost = self.store.forget(self._rng)
+        self.counts["times when Redis lost states"] += bool(lost)
+        self.counts["writes of states lost"] += lost
+        self.around.note("redis", f"has lost {lost} writes of states")
 
     def _let_time_pass(self) -> None:
         self.clock.advance_to(self.clock.now_ms() + self._rng.choice(self.plan.paces_ms))

@@ -4,10 +4,10 @@ import json
 from typing import Any
 
 from tests.acceptance.lines import audience
-from tests.acceptance.moments import HOUR, SECOND
+from tests.acceptance.moments import HOUR, MINUTE, SECOND
 from tests.simulation.audiences import NOISE, VIEWED
 from tests.simulation.people import Sent
-from tests.simulation.plan import NEVER_MS
+from tests.simulation.plan import BOTH, NEVER_MS
 from tests.simulation.process import Process
 from tests.simulation.replay import kind_of
 from tests.simulation.stage import Stage, plan
@@ -355,3 +355,22 @@ def test_what_is_passed_on_counts_when_it_came_and_not_when_its_producers_clock_
     mail = [record for record in stage.kafka.visible("resolved-events", 0) if kind_of(record) == "forward"]
     assert [dict(record.headers)["at"] for record in mail] == [b"%d" % came_ms]
     assert stage.verdict() == []
+
+
+def test_a_batch_that_stands_still_before_it_logs_its_states_is_begun_anew() -> None:
+    """The log would go on beyond the horizon of what was lost meanwhile."""
+    stage = Stage(plan(roles=(BOTH,), skews_ms=(0,), forgets=1.0))
+    worker = stage.start(0)
+    stage.turns(worker, 12)
+    stage.event("m1", user="ann")
+    stage.turns(worker, 2)
+    stage.event("m2", user="bob")
+    stage.turns(worker)
+    stage.until(worker, "kafka.begin")
+    assert stage.store.forget_all() > 0
+    stage.fates.break_lines()
+    stage.clock.advance_to(stage.clock.now_ms() + 2 * MINUTE)
+    stage.event("m3", user="ann")
+
+    assert stage.verdict() == []
+    assert stage.counts["states brought back"] == 1

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping
 from worker.adapters.memory_broker import MemoryBroker, Session
 from worker.adapters.memory_groups import Membership
 from worker.adapters.memory_log import Outcome, Transaction
+from worker.adapters.state_records import newest_states
 from worker.errors import DependencyError, SupersededError, TransactionRefusedError
 from worker.ports import Headers, Partition, Poll, Record
 
@@ -196,3 +197,20 @@ class MemorySource:
                 at_end.add(partition)
         self._at_end = frozenset(at_end)
         return records
+
+
+class MemoryStateLog:
+    """See ``worker.ports.StateLog``."""
+
+    def __init__(self, broker: MemoryBroker, topic: str) -> None:
+        self._broker = broker
+        self._topic = topic
+
+    def latest(self, partition: int, horizon_ms: int) -> Mapping[bytes, bytes]:
+        self._broker.io("read_states")
+        self._broker.expire_transactions()
+        log = self._broker.log(Partition(self._topic, partition))
+        if log.stable_end < log.end:
+            raise DependencyError(f"a transaction is open at the end of {self._topic}-{partition}")
+        records, _ = log.read(log.start, log.end)
+        return newest_states(records, horizon_ms)

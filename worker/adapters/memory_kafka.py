@@ -6,7 +6,7 @@ For ``simulate``, ``demo`` and tests. Time is the clock that it is given; nothin
 from collections.abc import Callable, Iterable
 
 from worker.adapters.memory_broker import MemoryBroker
-from worker.adapters.memory_clients import MemoryProducer, MemorySource
+from worker.adapters.memory_clients import MemoryProducer, MemorySource, MemoryStateLog
 from worker.clock import Clock
 from worker.ports import Headers, Partition, Record
 
@@ -44,6 +44,10 @@ class MemoryKafka:
     def producer(self, transactional_id: str) -> MemoryProducer:
         """A producer that has not fenced anybody yet: ``replace`` does."""
         return MemoryProducer(self._broker, transactional_id)
+
+    def state_log(self, topic: str) -> MemoryStateLog:
+        """What has been logged of states."""
+        return MemoryStateLog(self._broker, topic)
 
     def create_topic(self, topic: str, *, partitions: int, log_append_time: bool = False) -> None:
         """Make a topic; with ``log_append_time`` its records carry the broker's time, not the producer's."""

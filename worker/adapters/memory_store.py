@@ -70,6 +70,7 @@ class StateSlot:
         self.timers: list[tuple[int, bytes]] = []  # (due, profile), ascending
         self.pending: dict[tuple[int, bytes], PendingOutputs] = {}  # by offset and profile
         self.owner = b""
+        self.sizes: Counter[str] = Counter()
         self._due: dict[bytes, int] = {}
 
     def write(self, write: StateWrite) -> bool:
@@ -118,7 +119,6 @@ class MemoryStore:
         self._notes: dict[bytes, int] = {}
         self._sets: defaultdict[bytes, set[bytes]] = defaultdict(set)
         self._progress: dict[str, tuple[int, int]] = {}
-        self._sizes: Counter[str] = Counter()
         self._slots = [StateSlot() for _ in range(STATE_SLOTS)]
 
     def _reply(self, label: str, effect: Callable[[], T]) -> Reply[T]:
@@ -221,7 +221,7 @@ class MemoryStore:
         losers = {writes[index].profile for index in lost}
         for write in writes:
             if write.profile not in losers:
-                self._sizes.update(dict(write.sizes))
+                slot.sizes.update(dict(write.sizes))
         for at in [at for at in slot.pending if at[0] < trim_below]:
             del slot.pending[at]
         slot.pending.update({(kept.offset, kept.profile): kept for kept in pending if kept.profile not in losers})
@@ -247,7 +247,13 @@ class MemoryStore:
         return self._reply("scan", lambda: (SCAN_START, profiles))
 
     def sizes(self) -> Reply[dict[str, int]]:
-        return self._reply("sizes", lambda: {key: size for key, size in self._sizes.items() if size})
+        return self._reply("sizes", self._all_sizes)
+
+    def _all_sizes(self) -> dict[str, int]:
+        sizes: Counter[str] = Counter()
+        for slot in self._slots:
+            sizes.update(slot.sizes)
+        return {key: size for key, size in sizes.items() if size}
 
     def keep(self) -> Reply[None]:
         return self._reply("keep", lambda: None)

@@ -9,22 +9,24 @@ from secrets import token_bytes
 
 from consumers import catalog
 from schemas.codec import AvroDecoder
+from schemas.topics import PROFILE_STATES
 from worker.clock import Clock
 from worker.engine.announce import Announcer
 from worker.engine.avro import AvroOutputs
-from worker.engine.batch import Batcher
+from worker.engine.batch import Batcher, LoggedStates
 from worker.engine.control import Control
 from worker.engine.directory import Directory
 from worker.engine.fold import Folder
 from worker.engine.loop import Limits, Loop
 from worker.engine.merges import Notes
 from worker.engine.progress import Gate, Hold, Progress
+from worker.engine.restore import Restore
 from worker.engine.roles import Folding, Routing
 from worker.engine.route import Router
 from worker.engine.sweep import History, Sweep
 from worker.engine.timers import Timers
 from worker.identity.rules import DEFAULT_CAPS, Caps
-from worker.ports import Partition, Producer, Source, Store
+from worker.ports import Partition, Producer, Source, StateLog, Store
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,7 +36,8 @@ class Connections:
     ``mailbox_partitions``: of ``resolved-events``; ``event_partitions``: every partition of the event topics,
     owned by this replica or not; ``draw_profile``: 16 fresh random bytes; ``draw_owner``: as many,
     for names that nobody sees; ``avro``: reads framed values, by default
-    refuses them; ``avro_outputs`` None: values are written as JSON; ``gate`` None: timers are held while inputs lag.
+    refuses them; ``avro_outputs`` None: values are written as JSON; ``gate`` None: timers are held while inputs lag;
+    ``state_log`` None: states that the store has lost are not brought back.
     """
 
     producer: Producer
@@ -50,13 +53,15 @@ class Connections:
     avro: AvroDecoder = field(default_factory=AvroDecoder)
     avro_outputs: AvroOutputs | None = None
     gate: Gate | None = None
+    state_log: StateLog | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Options:
     """What the engine wants of the settings. Intervals and windows in milliseconds; see docs/settings.md.
 
-    ``keep_writes``: no transaction before the store has kept what its batch has written.
+    ``keep_writes``: no transaction before the store has kept what its batch has written. ``restore_horizon_ms``: how
+    far before the last logged state others are compared; used with ``Connections.state_log`` only.
     ``laid_out``: the start-up checks have noted the space in the store; that it is gone is noticed from then on.
     """
 
@@ -75,6 +80,7 @@ class Options:
     clock_margin_ms: int = 0
     hold_max_ms: int = 300_000
     keep_writes: bool = False
+    restore_horizon_ms: int = 60_000
     laid_out: bool = False
 
 
@@ -92,6 +98,7 @@ def assemble(connections: Connections, options: Options) -> Loop:
         interval_ms=options.definitions_interval_ms,
         laid_out=options.laid_out,
     )
+    logged = LoggedStates(topic_name(PROFILE_STATES.name), delay_max_ms=options.restore_horizon_ms // 2)
     batcher = Batcher(
         producer=connections.producer,
         control=control,
@@ -102,6 +109,7 @@ def assemble(connections: Connections, options: Options) -> Loop:
         mailbox_partitions=connections.mailbox_partitions,
         avro_outputs=connections.avro_outputs,
         keep=store.keep if options.keep_writes else None,
+        state_log=None if connections.state_log is None else logged,
     )
     return Loop(batcher, Limits(options.batch_records, options.scan_interval_ms))
 
@@ -136,7 +144,7 @@ def _routing(connections: Connections, options: Options, topic_name: Callable[[s
 def _folding(connections: Connections, options: Options) -> Folding | None:
     if connections.mailbox is None:
         return None
-    store, partitions = connections.store, connections.mailbox_partitions
+    store, log, partitions = connections.store, connections.state_log, connections.mailbox_partitions
     notes = Notes(store, partitions=partitions, notes_max=options.ticks_max)
     return Folding(
         source=connections.mailbox,
@@ -160,4 +168,5 @@ def _folding(connections: Connections, options: Options) -> Folding | None:
         sweep=Sweep(store, partitions=partitions, records_max=options.ticks_max, history=connections.history),
         read_mail=catalog.read_mail,
         partitions=partitions,
+        restore=None if log is None else Restore(store, log, horizon_ms=options.restore_horizon_ms),
     )

@@ -6,6 +6,11 @@ from worker.settings import Settings
 
 HOUR_MS = 3_600_000
 
+HORIZON_MIN_MS = 60_000
+HORIZON_TRANSACTIONS = 4
+"""In half of the horizon a batch begins to log what it has committed; then its transaction may last as long as it may,
+and a broker takes its time to end one; the rest is what Redis may lose."""
+
 
 def caps_of(settings: Settings) -> Caps:
     """What one profile may grow to."""
@@ -29,4 +34,5 @@ def options_of(settings: Settings) -> Options:
         clock_margin_ms=settings.clock_skew_max_ms,
         hold_max_ms=settings.exit_hold_max_s * 1000,
         keep_writes=settings.redis_durability == "wait",
+        restore_horizon_ms=max(HORIZON_MIN_MS, HORIZON_TRANSACTIONS * settings.transaction_timeout_ms),
     )

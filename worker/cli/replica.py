@@ -68,6 +68,7 @@ class Replica:
     _behind: int = 0
     _overdue: bool = False
     _lost_slots: int = 0
+    _restored: int = 0
     _totals: _Totals = field(default_factory=_Totals)
 
     def run(self, stop: Event) -> None:
@@ -100,6 +101,8 @@ class Replica:
         self._turned_s, self._trouble = now_s, None
         if self.loop.lost_slots > self._lost_slots:
             self._lose(self.loop.lost_slots - self._lost_slots)
+        if self.loop.restored_states > self._restored:
+            self._restore(self.loop.restored_states - self._restored)
         if report is not None:
             self._count(report)
         if now_s - self._observed_s >= OBSERVE_INTERVAL_S:
@@ -114,6 +117,11 @@ class Replica:
         self._lost_slots += slots
         self.metrics.redis_lost(slots)
         self.log.error("redis_lost_writes", slots=slots, hint="Redis had acknowledged them; see deploy/RUNBOOK.md")
+
+    def _restore(self, states: int) -> None:
+        self._restored += states
+        self.metrics.redis_restored(states)
+        self.log.warning("redis_states_restored", states=states, hint="Redis had acknowledged and lost them")
 
     def _count(self, report: Report) -> None:
         books, name = report.books, self.bare_name

@@ -18,10 +18,11 @@ import structlog
 import typer
 
 from consumers import catalog
-from schemas.topics import TOPICS, full_name
+from schemas.topics import PROFILE_STATES, full_name
 from worker import logs
 from worker.adapters.kafka import KafkaAdmin, KafkaProducer, KafkaSource
 from worker.adapters.kafka_reader import read_committed_offsets, read_to_end
+from worker.adapters.kafka_state_log import KafkaStateLog
 from worker.adapters.redis import RedisStore
 from worker.cli import definitions
 from worker.cli.assembly import Connections, assemble
@@ -33,6 +34,7 @@ from worker.cli.http import HttpServer
 from worker.cli.instance_id import take_instance_id
 from worker.cli.options import caps_of, options_of
 from worker.cli.replica import Patience, Replica
+from worker.cli.topics import topics_of
 from worker.clock import SystemClock
 from worker.engine.control import Control
 from worker.engine.startup import TopicFacts, dedup_faults, remember_mailbox, topic_faults
@@ -135,7 +137,7 @@ def _check(settings: Settings, store: RedisStore, avro: Avro) -> dict[str, Topic
     documents = documents_of(texts)
     servers = patiently(store.inspect, bound_s=bound_s, told=_waiting)
     admin = KafkaAdmin(settings.kafka_bootstrap_servers, settings.kafka_properties())
-    names = {topic.name: full_name(settings.topic_prefix, topic) for topic in TOPICS}
+    names = {topic.name: full_name(settings.topic_prefix, topic) for topic in topics_of(settings)}
     described = patiently(lambda: admin.describe(list(names.values())), bound_s=bound_s, told=_waiting)
     facts = {name: TopicFacts(d.partitions, d.topic_id, d.config) for name, d in described.items()}
     faults = server_faults(servers, cluster_url=is_cluster(settings.redis_url.get_secret_value()))
@@ -226,6 +228,7 @@ def _replica(
         draw_profile=lambda: token_bytes(16),
         avro=avro.decoder,
         avro_outputs=avro.outputs,
+        state_log=_state_log(settings, closing),
     )
     return Replica(
         loop=assemble(connections, replace(options_of(settings), laid_out=True)),
@@ -260,3 +263,13 @@ def _source(
     )
     closing.callback(source.close)
     return source
+
+
+def _state_log(settings: Settings, closing: ExitStack) -> KafkaStateLog | None:
+    """Where lost states are brought back from; None when the store is trusted, or this replica folds nothing."""
+    if settings.redis_durability != "rebuild" or "fold" not in settings.roles:
+        return None
+    topic = full_name(settings.topic_prefix, PROFILE_STATES)
+    log = KafkaStateLog(settings.kafka_bootstrap_servers, topic, properties=settings.kafka_properties())
+    closing.callback(log.close)
+    return log

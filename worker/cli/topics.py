@@ -9,7 +9,7 @@ from typing import Annotated, NamedTuple, Protocol
 
 import typer
 
-from schemas.topics import FOREVER, RESOLVED_EVENTS, TOPICS, Topic, full_name
+from schemas.topics import FOREVER, PROFILE_STATES, RESOLVED_EVENTS, TOPICS, Topic, full_name
 from worker.errors import InputError
 from worker.settings import Settings, load_settings
 
@@ -63,16 +63,27 @@ class Partitions(NamedTuple):
 
     def required(self, topic: Topic) -> int | None:
         """How many a topic must have; None: any number will do."""
-        if topic is RESOLVED_EVENTS:
+        if topic in {RESOLVED_EVENTS, PROFILE_STATES}:
             return self.mailbox
         return topic.partitions if topic.one_order else self.others
 
 
-def wanted(prefix: str, partitions: Partitions, *, replication_factor: int = BROKER_DEFAULT) -> dict[str, Wanted]:
+def topics_of(settings: Settings) -> Sequence[Topic]:
+    """Those that a worker with these settings needs."""
+    return (*TOPICS, PROFILE_STATES) if settings.redis_durability == "rebuild" else TOPICS
+
+
+def wanted(
+    prefix: str,
+    partitions: Partitions,
+    *,
+    replication_factor: int = BROKER_DEFAULT,
+    topics: Sequence[Topic] = TOPICS,
+) -> dict[str, Wanted]:
     """Every topic as ``create`` would make it, by full name, in the order of the table."""
     return {
         name: Wanted(name, partitions.of(topic), replication_factor, config_of(topic))
-        for topic in TOPICS
+        for topic in topics
         for name in [full_name(prefix, topic)]
     }
 
@@ -87,21 +98,32 @@ def config_of(topic: Topic) -> dict[str, str]:
     }
 
 
-def differences(prefix: str, found: Mapping[str, Found], partitions: Partitions) -> list[str]:
+def differences(
+    prefix: str, found: Mapping[str, Found], partitions: Partitions, *, topics: Sequence[Topic] = TOPICS
+) -> list[str]:
     """What is wrong with the topics, one line each; a topic may be better than it must be.
 
     Longer retention and larger messages than the table's are right, and so is broker time where the
     producer's would do. A number of partitions is verified only where one order for all is needed, or where
     the caller has chosen it: any other is the operator's to decide.
     """
+    partitions = _as_in_mailbox(prefix, found, partitions)
     lines = []
-    for topic in TOPICS:
+    for topic in topics:
         name = full_name(prefix, topic)
         if name not in found:
             lines.append(f"{name}: is missing; create it with `audience-worker topics create`")
             continue
         lines += [f"{name}: {fault}" for fault in _faults(topic, found[name], partitions)]
     return lines
+
+
+def _as_in_mailbox(prefix: str, found: Mapping[str, Found], partitions: Partitions) -> Partitions:
+    """States are logged in as many partitions as the mailbox that is there has."""
+    mailbox = found.get(full_name(prefix, RESOLVED_EVENTS))
+    if mailbox is None or partitions.mailbox is not None:
+        return partitions
+    return partitions._replace(mailbox=mailbox.partitions)
 
 
 def _faults(topic: Topic, found: Found, partitions: Partitions) -> list[str]:
@@ -148,30 +170,38 @@ class Created(NamedTuple):
 
 
 def create(
-    admin: TopicAdmin, prefix: str, partitions: Partitions, *, replication_factor: int = BROKER_DEFAULT
+    admin: TopicAdmin,
+    prefix: str,
+    partitions: Partitions,
+    *,
+    replication_factor: int = BROKER_DEFAULT,
+    topics: Sequence[Topic] = TOPICS,
 ) -> Created:
     """Create what is missing; change nothing that is there.
 
     Raises:
         DependencyError: the brokers did not answer, or refused.
     """
-    all_wanted = wanted(prefix, partitions, replication_factor=replication_factor)
-    found = admin.describe(list(all_wanted))
+    found = admin.describe([full_name(prefix, topic) for topic in topics])
+    all_wanted = wanted(
+        prefix, _as_in_mailbox(prefix, found, partitions), replication_factor=replication_factor, topics=topics
+    )
     missing = [topic for name, topic in all_wanted.items() if name not in found]
     if missing:
         admin.create(missing)
     # What was just created is not looked at again: brokers may take a moment to know of it.
-    faults = [line for line in differences(prefix, found, partitions) if line.partition(":")[0] in found]
+    faults = [line for line in differences(prefix, found, partitions, topics=topics) if line.partition(":")[0] in found]
     return Created(missing, faults)
 
 
-def check(admin: TopicAdmin, prefix: str, partitions: Partitions) -> list[str]:
+def check(admin: TopicAdmin, prefix: str, partitions: Partitions, *, topics: Sequence[Topic] = TOPICS) -> list[str]:
     """What is wrong with the topics, missing ones included; one line each.
 
     Raises:
         DependencyError: the brokers did not answer, or refused.
     """
-    return differences(prefix, admin.describe(list(wanted(prefix, partitions))), partitions)
+    found = admin.describe([full_name(prefix, topic) for topic in topics])
+    return differences(prefix, found, partitions, topics=topics)
 
 
 def register(app: typer.Typer) -> None:
@@ -211,6 +241,7 @@ def _create(
         settings.topic_prefix,
         Partitions(mailbox_partitions, partitions),
         replication_factor=replication_factor,
+        topics=topics_of(settings),
     )
     for topic in created:
         typer.echo(f"created {topic.name}, partitions: {topic.partitions}")
@@ -221,10 +252,11 @@ def _create(
 def _check(mailbox_partitions: MailboxOption = None, partitions: PartitionsOption = None) -> None:
     """Verify that every topic is there and as it must be."""
     settings = load_settings()
-    faults = check(_admin(settings), settings.topic_prefix, Partitions(mailbox_partitions, partitions))
+    topics = topics_of(settings)
+    faults = check(_admin(settings), settings.topic_prefix, Partitions(mailbox_partitions, partitions), topics=topics)
     if faults:
         raise InputError(*faults)
-    typer.echo(f"{len(TOPICS)} topics are as they must be")
+    typer.echo(f"{len(topics)} topics are as they must be")
 
 
 def _admin(settings: Settings) -> TopicAdmin:

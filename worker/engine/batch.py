@@ -9,7 +9,7 @@ encoding and producing:
      4  receive the claims; resolve identities
      5  receive the states; fold, evaluate; encode and send the commits
      6  begin the transaction; produce routed events, dead letters and ticks
-     7  receive the commits; produce what the fold made; wait until all that was written is kept
+     7  receive the commits; produce what the fold made, and log the states; wait until all that was written is kept
      8  send both groups' offsets; commit the transaction
      9  (the loop) publish how far the inputs have come
 
@@ -17,8 +17,9 @@ If the process dies before 8 has committed, no reader has seen anything of the b
 router's part is done anew, the folder's part is taken from what the commits have kept.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from worker.clock import Clock, Stopwatch
 from worker.engine.avro import AvroOutputs
@@ -29,11 +30,20 @@ from worker.engine.output import Output
 from worker.engine.report import Report
 from worker.engine.roles import Folding, Routing
 from worker.engine.route import RouteBatch
+from worker.errors import DependencyError
 from worker.ports import Partition, Poll, Producer, Record, Reply, last_of_each
-from worker.slots import STATE_SLOTS, partition_of
+from worker.profiles.ids import profile_text
+from worker.slots import STATE_SLOTS, partition_of, slot_of
 
 Ends = tuple[list[Record], list[Record]]
 """The last record of each partition: of the mailbox, of the inputs."""
+
+
+class LoggedStates(NamedTuple):
+    """``topic``: its full name. ``delay_max_ms``: from a state's commit until it is handed to the producer."""
+
+    topic: str
+    delay_max_ms: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +52,7 @@ class Batcher:
 
     ``topic_name`` adds the prefix to a topic's name. ``avro_outputs`` None: values are written as JSON.
     ``keep``: waits until what the batch has written cannot be lost any more; None: the store is trusted.
+    ``state_log``: where committed states are logged, to be brought back; None: nowhere.
     """
 
     producer: Producer
@@ -53,6 +64,7 @@ class Batcher:
     mailbox_partitions: int
     avro_outputs: AvroOutputs | None = None
     keep: Callable[[], Reply[None]] | None = None
+    state_log: LoggedStates | None = None
     stopwatch: Stopwatch = field(default_factory=Stopwatch)
 
     def run(self, mailbox: Poll, inputs: Poll, own: list[Output]) -> Report:
@@ -66,6 +78,7 @@ class Batcher:
         folded = self._load(mailbox.records)
         self._resolve(routed)
         made = self._fold(folded)
+        committed_ms = self.clock.now_ms()
 
         self.producer.begin()
         sent = own + self._address(routed)
@@ -76,6 +89,8 @@ class Batcher:
         kept = None if self.keep is None else self.keep()
         self.stopwatch.mark("commit")
         self._produce(made)
+        if self.folding is not None and folded is not None and self.state_log is not None:
+            self._log_states(self.state_log, self.folding.folder.committed(folded), committed_ms)
         if kept is not None:
             kept.get()
             self.stopwatch.mark("keep")
@@ -142,6 +157,15 @@ class Batcher:
         produce, name = self.producer.produce, self.topic_name
         for topic, key, value, headers, partition in outputs:
             produce(name(topic), key=key, value=value, headers=headers, partition=partition)
+
+    def _log_states(self, to: LoggedStates, states: Iterable[tuple[bytes, bytes]], committed_ms: int) -> None:
+        """States are logged soon after they are committed, or not at all: who brings them back looks no further."""
+        produce, partitions = self.producer.produce, self.mailbox_partitions
+        for profile, blob in states:
+            partition = partition_of(slot_of(profile), partitions)
+            produce(to.topic, key=profile_text(profile).encode(), value=blob, partition=partition)
+        if (took_ms := self.clock.now_ms() - committed_ms) > to.delay_max_ms:
+            raise DependencyError(f"a batch has taken {took_ms / 1000:.0f} s to log what it had committed")
 
     def _send_offsets(self, mailbox: Poll, inputs: Poll, ends: Ends) -> None:
         """Both groups' next offsets, each with the metadata of its own poll.

@@ -17,7 +17,7 @@ those kept beside the state, never a second evaluation (ARCHITECTURE.md, "A batc
 
 import itertools
 from collections import Counter, defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from worker.audiences.catalogue import Catalogue
@@ -47,7 +47,7 @@ class FoldBatch:
     ``starts``: by slot, the first offset of the batch in its partition. ``expected``: ``applied`` of each changed
     state as it is stored. ``sizes``: by how much each profile changes the sizes of audiences. ``transitions``: how
     many, by (audience key, entered). ``absorbed``: merged profiles whose history their parent has taken in.
-    ``marks``: by slot, one of the states committed and its ``applied``.
+    ``marks``: by slot, one of the states committed and its ``applied``. ``blobs``: the states committed, encoded.
     """
 
     mail: dict[bytes, list[Mail]]
@@ -62,6 +62,7 @@ class FoldBatch:
     lateness_ms: list[int] = field(default_factory=list)
     absorbed: list[bytes] = field(default_factory=list)
     marks: dict[int, tuple[bytes, int]] = field(default_factory=dict)
+    blobs: dict[bytes, bytes] = field(default_factory=dict)
 
     @property
     def records(self) -> int:
@@ -96,8 +97,10 @@ class Folder:
         """Drop every state: a new assignment, an abort, a doubt. A state of a failed batch may be ahead."""
         self._states.clear()
 
-    def take(self, slots: Sequence[int]) -> None:
+    def take(self, slots: Sequence[int]) -> bytes:
         """Own slots, under a new name each time: what we have sent before and given up must not arrive either.
+
+        The result is that name.
 
         Raises:
             StoreUnavailableError: they may be ours, or still another's.
@@ -109,6 +112,7 @@ class Folder:
             raise StoreLostError(
                 f"Redis has lost state slots of this space ({len(new)} of {len(slots)} looked at); {MEND}"
             )
+        return self._owner
 
     def count_lost(self, slots: Sequence[int]) -> int:
         """How many slots have lost what was committed to them: one of the last states that we wrote is older than then.
@@ -180,7 +184,8 @@ class Folder:
         for profile, expected in batch.expected.items():
             state = batch.states[profile]
             sizes = tuple(batch.sizes[profile].items()) if profile in batch.sizes else ()
-            writes[slot_of(profile)].append(StateWrite(profile, expected, encode(state), state.due_ms, sizes))
+            blob = batch.blobs[profile] = encode(state)
+            writes[slot_of(profile)].append(StateWrite(profile, expected, blob, state.due_ms, sizes))
         batch.marks = {
             slot: (each[-1].profile, batch.states[each[-1].profile].applied) for slot, each in writes.items()
         }
@@ -188,6 +193,16 @@ class Folder:
             self._store.commit(slot, changed, batch.pending[slot], batch.starts[slot], self._owner)
             for slot, changed in writes.items()
         ]
+
+    def committed(self, batch: FoldBatch) -> Iterator[tuple[bytes, bytes]]:
+        """Profiles and their states as they stand after the batch, wherever a record of it has changed them.
+
+        Also those that an earlier attempt has changed: its transaction did not commit, nor what it had logged.
+        """
+        for profile in batch.mail:
+            state = batch.states[profile]
+            if state.applied >= batch.starts[slot_of(profile)]:
+                yield profile, batch.blobs.get(profile) or encode(state)
 
     def _announce(
         self,

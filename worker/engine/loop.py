@@ -58,6 +58,7 @@ class Loop:
         self._scanned_ms: int | None = None
         self.scan: Scan | None = None
         self.lost_slots = 0  # so often a state slot was found to have lost what was committed to it
+        self.restored_states = 0  # so many states have been brought back
         self._in_doubt = True
         self._awaited_mail = 0  # records that we have written into our own partitions and not read yet
 
@@ -88,7 +89,7 @@ class Loop:
         for role in (self._routing, self._folding):
             if role is not None:
                 role.source.rewind()
-                role.forget()
+                role.doubt()
         self._control.refresh()
         self._in_doubt = False
         self._awaited_mail = 0
@@ -119,7 +120,9 @@ class Loop:
             mailbox = self._poll_mailbox(self._folding, timeout_s)
             if mailbox.changed:
                 self._folding.forget()
-                self.lost_slots += self._folding.take()
+                losses = self._folding.take()
+                self.lost_slots += losses.slots
+                self.restored_states += losses.restored
         if self._routing is not None:
             left = max(1, room - len(mailbox.records))
             inputs = self._routing.source.poll(left, 0.0 if mailbox.records else timeout_s)

@@ -6,6 +6,7 @@ Source: deploy/RUNBOOK.md, "Redis" and "Kafka".
 from collections.abc import Mapping
 from typing import NamedTuple
 
+from schemas.topics import PROFILE_STATES
 from worker.errors import InputError, StoreLostError
 from worker.ports import Store, Swap
 from worker.slots import STATE_SLOTS
@@ -32,7 +33,13 @@ def topic_faults(names: Mapping[str, str], facts: Mapping[str, TopicFacts]) -> l
     if missing:
         return [f"topics are missing: {', '.join(missing)}; `audience-worker topics create` makes them"]
     mailbox = facts[names["resolved-events"]]
+    states = facts.get(names.get(PROFILE_STATES.name, ""), mailbox)
     found = []
+    if states.partitions != mailbox.partitions:
+        found.append(
+            f"{names[PROFILE_STATES.name]} has {states.partitions} partitions, must have {mailbox.partitions}, as many "
+            f"as {names['resolved-events']}"
+        )
     if mailbox.partitions > STATE_SLOTS:
         found.append(
             f"{names['resolved-events']} has {mailbox.partitions} partitions, at most {STATE_SLOTS} can be used"

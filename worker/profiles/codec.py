@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 
 from worker.errors import InvariantError
-from worker.profiles.state import ComputedTrait, ExternalState, Membership, ProfileState, Sealed
+from worker.profiles.state import NO_RECORD, ComputedTrait, ExternalState, Membership, ProfileState, Sealed
 from worker.profiles.traits import TraitValue
 
 FORMAT = 3
@@ -73,6 +73,11 @@ def _written(entry: ComputedTrait) -> tuple[Any, ...]:
     return (value, number) if told is value else (value, number, told)
 
 
+def applied_of(blob: bytes | None) -> int:
+    """``applied`` of a state, without decoding it."""
+    return NO_RECORD if blob is None else int.from_bytes(blob[:PREFIX_BYTES], "big")
+
+
 def _read(value: Any, number: int, *told: Any) -> ComputedTrait:
     return ComputedTrait(value, told[0] if told else value, number)
 
@@ -92,7 +97,7 @@ def decode(blob: bytes | None) -> ProfileState:
         raise InvariantError(f"a stored profile state cannot be read: {error}") from error
     if wire.format != FORMAT:
         raise InvariantError(f"a stored profile state has format {wire.format}, this worker reads {FORMAT}")
-    state.applied = int.from_bytes(blob[:PREFIX_BYTES], "big")
+    state.applied = applied_of(blob)
     state.time_ms, state.version = wire.time_ms, wire.version
     state.identifiers = {(kind, value): at_ms for kind, value, at_ms in wire.identifiers}
     state.traits = {key: TraitValue(*entry) for key, entry in wire.traits.items()}

@@ -1,0 +1,108 @@
+"""``worker.ports.StateLog``, sentence by sentence, in memory and for real."""
+
+from tests.conformance.kafka_steps import announced
+from tests.conformance.kafka_worlds import NOW_MS, World
+from worker.errors import DependencyError
+from worker.ports import Producer, StateLog
+from worker.profiles.ids import profile_text
+
+ANN, BOB = b"a" * 16, b"b" * 16
+MINUTE_MS = 60_000
+MORE_THAN_IS_LOOKED_AT_FIRST = 12
+
+
+def log_state(producer: Producer, topic: str, profile: bytes, blob: bytes, partition: int = 0) -> None:
+    producer.produce(topic, key=profile_text(profile).encode(), value=blob, partition=partition)
+
+
+def test_the_newest_state_of_each_profile_is_found(world: World) -> None:
+    topic = world.topic(partitions=2)
+    producer = announced(world)
+    for blob in (b"1", b"2"):
+        producer.begin()
+        log_state(producer, topic, ANN, b"ann" + blob)
+        log_state(producer, topic, BOB, b"bob" + blob, partition=1)
+        producer.commit()
+    producer.begin()
+    log_state(producer, topic, BOB, b"bob3")
+    producer.commit()
+
+    log = world.state_log(topic)
+    assert dict(log.latest(0, MINUTE_MS)) == {ANN: b"ann2", BOB: b"bob3"}
+    assert dict(log.latest(1, MINUTE_MS)) == {BOB: b"bob2"}
+
+
+def test_nothing_is_found_in_an_empty_log(world: World) -> None:
+    assert dict(world.state_log(world.topic()).latest(0, MINUTE_MS)) == {}
+
+
+def test_what_was_not_committed_was_not_logged(world: World) -> None:
+    topic = world.topic()
+    producer = announced(world)
+    producer.begin()
+    log_state(producer, topic, ANN, b"ann1")
+    producer.commit()
+    producer.begin()
+    log_state(producer, topic, ANN, b"ann2")
+    producer.abort()
+
+    assert dict(world.state_log(topic).latest(0, MINUTE_MS)) == {ANN: b"ann1"}
+
+
+def test_a_log_of_aborted_transactions_only_is_as_good_as_empty(world: World) -> None:
+    topic = world.topic()
+    producer = announced(world)
+    producer.begin()
+    log_state(producer, topic, ANN, b"ann1")
+    producer.abort()
+
+    assert dict(world.state_log(topic).latest(0, MINUTE_MS)) == {}
+
+
+def test_the_horizon_counts_back_from_the_last_state(world: World) -> None:
+    """Not from now: the workers may have been away for long."""
+    topic = world.topic()
+    last_ms = NOW_MS - 60 * MINUTE_MS
+    for profile, at_ms in ((ANN, last_ms - MINUTE_MS - 1), (BOB, last_ms - MINUTE_MS), (BOB, last_ms)):
+        world.append(topic, b"%d" % at_ms, key=profile_text(profile).encode(), timestamp_ms=at_ms)
+
+    log = world.state_log(topic)
+    assert dict(log.latest(0, MINUTE_MS)) == {BOB: b"%d" % last_ms}
+    assert dict(log.latest(0, MINUTE_MS + 1)) == {ANN: b"%d" % (last_ms - MINUTE_MS - 1), BOB: b"%d" % last_ms}
+
+
+def test_the_last_state_is_found_behind_many_markers(world: World) -> None:
+    topic = world.topic()
+    producer = announced(world)
+    producer.begin()
+    log_state(producer, topic, ANN, b"ann1")
+    producer.commit()
+    for _ in range(MORE_THAN_IS_LOOKED_AT_FIRST // 2):
+        producer.begin()
+        log_state(producer, topic, BOB, b"bob1")
+        producer.abort()
+
+    assert dict(world.state_log(topic).latest(0, MINUTE_MS)) == {ANN: b"ann1"}
+
+
+def test_an_open_transaction_is_waited_for(world: World) -> None:
+    topic = world.topic()
+    producer = announced(world)
+    producer.begin()
+    log_state(producer, topic, ANN, b"ann1")
+    producer.commit()
+    producer.begin()
+    log_state(producer, topic, ANN, b"ann2")
+    log = world.state_log(topic)
+    assert world.until(lambda: not is_complete(log, 0)), "it is open as soon as the broker has its first record"
+    producer.commit()
+
+    assert dict(log.latest(0, MINUTE_MS)) == {ANN: b"ann2"}
+
+
+def is_complete(log: StateLog, partition: int) -> bool:
+    try:
+        log.latest(partition, MINUTE_MS)
+    except DependencyError:
+        return False
+    return True
