@@ -93,8 +93,8 @@ class Settings(BaseModel):
     redis_durability: Literal["server", "wait", "rebuild"] = Field(
         "server",
         description="Against writes that Redis acknowledged and lost: `server` trusts it, `wait` waits "
-        "for disk or replica before every transaction, `rebuild` logs every state to Kafka and puts back at each "
-        "assignment what of the last minute is missing",
+        "for disk or replica before every transaction, `rebuild` logs states to Kafka and, at each assignment and "
+        "after each broken connection, puts back those of the last minute that are missing",
     )
     redis_wait_replicas: int = Field(
         0,

@@ -154,6 +154,39 @@ def test_writes_that_redis_had_acknowledged_and_lost_are_told_of(buyers: World, 
     assert worker.stop() == 0
 
 
+def test_states_that_a_node_has_lost_are_brought_back(buyers: World) -> None:
+    """As when its machine stops. Without that, who had bought twice would have bought once, and enter again."""
+    buyers.settings["AW_REDIS_DURABILITY"] = "rebuild"
+    assert buyers.command("topics", "create").stdout.startswith(f"created {buyers.topic('profile-states')}, ")
+    assert buyers.command("topics", "check").stdout == "11 topics are as they must be\n"
+    bought_at_least = {"buyers": 1, "regulars": 2, "friends": 3}
+    buyers.define(audiences(**{key: f"event('Bought').count() >= {least}" for key, least in bought_at_least.items()}))
+    with redis_cluster("--appendonly", "yes") as cluster:
+        buyers.settings["AW_REDIS_URL"] = cluster.url
+        worker = buyers.start()
+        buy(buyers, 0)
+        buyers.changes(USERS)
+        buyers.settle()
+        node = without_identities(cluster, buyers)
+        log = next(node.folder.rglob("*.incr.aof"))
+        on_disk = log.stat().st_size
+        buy(buyers, 1_000)
+        buyers.changes(2 * USERS)
+        buyers.settle()
+        node.kill()
+        with log.open("r+b") as file:
+            file.truncate(on_disk)
+        node.start()
+        until(lambda: '"redis_states_restored"' in worker.log(), "the worker to notice")
+        buy(buyers, 2_000)
+        changes = buyers.changes(3 * USERS)
+
+        assert entered(changes) == sorted(all_of("buyers") + all_of("regulars") + all_of("friends"))
+        assert worker.metrics("audience_worker_redis_restored_states_total")[()] > 0
+        assert worker.metrics("audience_worker_redis_lost_slots_total").get((), 0) == 0
+        assert worker.stop() == 0
+
+
 def test_a_redis_that_is_full_is_waited_for(buyers: World, server: RedisProcess) -> None:
     worker = buyers.start()
     buy(buyers, 0)

@@ -10,12 +10,16 @@ from tests.simulation.run import run_plan
 from tests.simulation.schedule import START_MS
 from tests.simulation.stage import Stage, plan
 
+LOGGED = 1e-12
+"""States are logged; that they are lost is out of the question."""
+
 
 def test_a_replica_by_itself_never_gives_up_a_batch() -> None:
     """An abort for no reason keeps every promise, and readers waiting."""
     for seed in range(40):
         # Time goes slowly, or transactions would time out in the middle of a turn.
-        verdict = run_plan(replace(draw(seed), weather=CALM, roles=(BOTH,), paces_ms=(2, 20, 200)))
+        calm = replace(draw(seed), weather=CALM, roles=(BOTH,), paces_ms=(2, 20, 200), forgets=LOGGED * (seed % 2))
+        verdict = run_plan(calm)
 
         assert not verdict.violations, verdict.report()
         assert verdict.counts["batches abandoned"] == 0, verdict.report(trace=True)

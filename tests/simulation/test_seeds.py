@@ -20,6 +20,8 @@ MUST_HAPPEN = (
     "store calls lost",
     "store calls late",
     "broker requests refused or lost",
+    "times when Redis lost states",
+    "states brought back",
     "states written by somebody else",
 )
 

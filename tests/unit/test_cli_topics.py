@@ -6,8 +6,10 @@ from typing import Any
 
 import pytest
 
-from schemas.topics import TOPICS, full_name
-from worker.cli.topics import MAILBOX_PARTITIONS_MAX, Found, Partitions, Wanted, check, create
+from schemas.topics import PROFILE_STATES, TOPICS, full_name
+from worker.cli.topics import MAILBOX_PARTITIONS_MAX, Found, Partitions, Wanted, check, create, topics_of
+from worker.engine.startup import TopicFacts, topic_faults
+from worker.settings import load_settings
 
 AS_IN_THE_TABLE = Partitions()
 
@@ -82,6 +84,35 @@ def test_chosen_partitions_leave_those_alone_that_need_one_order() -> None:
     assert found["tracking-events"] == found["audience-changes"] == 12
     assert found["definitions"] == found["regulations"] == 1
     assert check(cluster, "", Partitions(mailbox=32, others=12)) == []
+
+
+def test_states_are_logged_in_as_many_partitions_as_the_mailbox_that_is_there_has(cluster: Cluster) -> None:
+    cluster.topics["eu.resolved-events"].partitions = 32
+    topics = topics_of(load_settings({"AW_REDIS_DURABILITY": "rebuild"}))
+
+    created, faults = create(cluster, "eu.", AS_IN_THE_TABLE, topics=topics)
+
+    assert [(topic.name, topic.partitions) for topic in created] == [("eu.profile-states", 32)]
+    assert faults == check(cluster, "eu.", AS_IN_THE_TABLE, topics=topics) == []
+    cluster.topics["eu.profile-states"].partitions = 16
+    assert check(cluster, "eu.", AS_IN_THE_TABLE, topics=topics) == [
+        "eu.profile-states: has 16 partitions, must have 32"
+    ]
+
+
+@pytest.mark.parametrize("durability", ["server", "wait"])
+def test_states_are_logged_only_to_be_brought_back(durability: str) -> None:
+    assert PROFILE_STATES not in topics_of(load_settings({"AW_REDIS_DURABILITY": durability}))
+
+
+def test_a_worker_does_not_start_with_states_in_other_partitions_than_the_mailboxs() -> None:
+    topics = topics_of(load_settings({"AW_REDIS_DURABILITY": "rebuild"}))
+    facts = {topic.name: TopicFacts(topic.partitions, "id", {}) for topic in topics}
+    names = {topic.name: topic.name for topic in topics}
+
+    assert topic_faults(names, facts) == []
+    facts["profile-states"] = TopicFacts(4, "id", {})
+    assert topic_faults(names, facts) == ["profile-states has 4 partitions, must have 16, as many as resolved-events"]
 
 
 def test_partitions_that_nobody_chose_are_the_operators_to_decide(cluster: Cluster) -> None:

@@ -180,7 +180,7 @@ def test_every_setting_says_why() -> None:
 
 @pytest.mark.parametrize(
     ("name", "value"),
-    [("AW_FANOUT", "identifiers"), ("AW_REDIS_DURABILITY", "rebuild"), ("AW_RESYNC_ON_NEW_IDENTIFIER", "true")],
+    [("AW_FANOUT", "identifiers"), ("AW_RESYNC_ON_NEW_IDENTIFIER", "true")],
 )
 def test_what_is_agreed_and_not_built_yet_is_refused(name: str, value: str) -> None:
     """Somebody who asks for it must not believe that he has it."""
