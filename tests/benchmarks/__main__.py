@@ -49,12 +49,14 @@ class Bench:
         """Table A: all contestants in turn, so that a slow minute of the machine meets them alike."""
         outcomes: dict[str, list[reference_job.Outcome]] = {
             "worker": [],
+            "with rebuild": [],
             "Quix Streams 3.28": [],
             "floor": [],
         }
         for number in range(self._repeats):
             _say(f"reference job, run {number + 1}")
             outcomes["worker"].append(self._run_worker())
+            outcomes["with rebuild"].append(self._run_worker(AW_REDIS_DURABILITY="rebuild"))
             outcomes["Quix Streams 3.28"] += self._run_quix()
             outcomes["floor"].append(self._run_floor())
         self._floor = outcomes["floor"]
@@ -106,8 +108,10 @@ class Bench:
     def _run_floor(self) -> reference_job.Outcome:
         return self._run(contestants.floor(self._cluster), reference_job.drain_only)
 
-    def _run_worker(self, job: Job = reference_job.run_job) -> reference_job.Outcome:
-        contestant = contestants.worker(self._cluster, redis_url=self._redis_url, definitions=reference_job.DEFINITIONS)
+    def _run_worker(self, job: Job = reference_job.run_job, **settings: str) -> reference_job.Outcome:
+        contestant = contestants.worker(
+            self._cluster, redis_url=self._redis_url, definitions=reference_job.DEFINITIONS, settings=settings
+        )
         try:
             return self._run(contestant, job)
         finally:

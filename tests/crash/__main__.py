@@ -24,7 +24,9 @@ def main() -> None:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that nothing is left running
     arguments = _arguments()
     seed = SystemRandom().randrange(1_000_000) if arguments.seed is None else arguments.seed
-    again = f"make crash FAULTS={arguments.faults} SEED={seed}{' ARGS=--cluster' if arguments.cluster else ''}"
+    flags = [flag for flag, on in (("--cluster", arguments.cluster), ("--rebuild", arguments.rebuild)) if on]
+    again = f"make crash FAULTS={arguments.faults} SEED={seed}" + (f' ARGS="{" ".join(flags)}"' if flags else "")
+    settings = {"AW_REDIS_DURABILITY": "rebuild"} if arguments.rebuild else {}
     say(f"seed {seed}; the same again: {again}")
     kinds = [BY_NAME[name] for name in arguments.only] if arguments.only else KINDS
     rng = Random(seed)
@@ -33,7 +35,7 @@ def main() -> None:
     with servers(cluster=Random(f"nodes {seed}") if arguments.cluster else None) as both:
         while done < arguments.faults:
             count = min(FAULTS_A_ROUND, arguments.faults - done)
-            outcome = run_round(seed + len(outcomes), drawn(kinds, count, rng), both)
+            outcome = run_round(seed + len(outcomes), drawn(kinds, count, rng), both, settings)
             outcomes.append(outcome)
             done += max(1, outcome.kinds.total())
             say(f"{done} faults, {time.monotonic() - began_s:.0f} s: {verdict(outcome)}; {outcome.figures}")
@@ -54,6 +56,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--seed", type=int, help="what decides them; default: drawn, and printed")
     parser.add_argument("--only", action="append", choices=sorted(BY_NAME), metavar="KIND", help="only of this kind")
     parser.add_argument("--cluster", action="store_true", help="a Redis Cluster of three nodes in place of one Redis")
+    parser.add_argument("--rebuild", action="store_true", help="workers with AW_REDIS_DURABILITY=rebuild")
     parser.add_argument("--page", action="store_true", help="write the table into docs/recovery.md")
     return parser.parse_args()
 

@@ -6,10 +6,11 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
+from types import MappingProxyType
 
 from tests import services
 from tests.crash.faults import REDIS_TIMEOUT_S, SESSION_TIMEOUT_S, Kind
@@ -80,12 +81,17 @@ class Outcome:
         return "\n".join(lines)
 
 
-def run_round(seed: int, kinds: Sequence[Kind], servers: tuple[KafkaServer, Store]) -> Outcome:
-    """Do these faults, one after another; what cannot be done at its moment is left out."""
+def run_round(
+    seed: int,
+    kinds: Sequence[Kind],
+    servers: tuple[KafkaServer, Store],
+    settings: Mapping[str, str] = MappingProxyType({}),
+) -> Outcome:
+    """Do these faults, one after another; what cannot be done at its moment is left out. ``settings``: of workers."""
     began_s = time.monotonic()
     kafka, store = servers
     outcome = Outcome(seed)
-    with services.temporary_folder("crash") as folder, _world(seed, kafka, store, folder) as world:
+    with services.temporary_folder("crash") as folder, _world(seed, servers, settings, folder) as world:
         through_proxies = {"AW_KAFKA_BOOTSTRAP_SERVERS": kafka.servers, **store.settings}
         fleet = Fleet({**world.settings, **through_proxies}, folder)
         writer = Writer(
@@ -109,10 +115,11 @@ def run_round(seed: int, kinds: Sequence[Kind], servers: tuple[KafkaServer, Stor
 
 
 @contextlib.contextmanager
-def _world(seed: int, kafka: KafkaServer, store: Store, folder: Path) -> Iterator[World]:
+def _world(seed: int, servers: tuple[KafkaServer, Store], settings: Mapping[str, str], folder: Path) -> Iterator[World]:
+    kafka, store = servers
     name = f"crash-{seed}-{time.time_ns() // 1_000_000}"
     world = World(Broker(kafka.direct_servers), store.direct_url, run=name, folder=folder)
-    world.settings |= WORKERS
+    world.settings |= {**WORKERS, **settings}
     world.create_topics()
     world.define({"audiences": list(STANDING)})
     with contextlib.closing(world):
