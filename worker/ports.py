@@ -125,11 +125,10 @@ class Producer(Protocol):
 class StateLog(Protocol):
     """The states that committed transactions have logged, a partition of them for each of the mailbox's."""
 
-    def latest(self, partition: int, horizon_ms: int) -> Mapping[bytes, bytes]:
+    def latest(self, partition: int, horizon_ms: int) -> Mapping[bytes, "LoggedState"]:
         """The newest state of each profile, of those logged up to ``horizon_ms`` before the last one of the partition.
 
-        By profile id (16 raw bytes), as ``StateWrite.blob`` has it. Complete: what was open when it was asked for has
-        ended.
+        By profile id (16 raw bytes). Complete: what was open when it was asked for has ended.
 
         Raises:
             DependencyError: a transaction is still open, or nobody answers.
@@ -177,6 +176,16 @@ class PendingOutputs(NamedTuple):
     offset: int
     profile: bytes
     outputs: bytes
+
+
+class LoggedState(NamedTuple):
+    """A state as a batch has left it: its blob, as ``StateWrite`` has it.
+
+    ``kept``: outputs that mailbox records after the batch have made for it, in an attempt that did not commit.
+    """
+
+    blob: bytes
+    kept: Sequence[PendingOutputs] = ()
 
 
 SCAN_START = b"0"

@@ -3,16 +3,23 @@
 from tests.conformance.kafka_steps import announced
 from tests.conformance.kafka_worlds import NOW_MS, World
 from worker.errors import DependencyError
-from worker.ports import Producer, StateLog
-from worker.profiles.ids import profile_text
+from worker.ports import LoggedState, PendingOutputs, Producer, StateLog
+from worker.profiles.log import headers_of, key_of
 
 ANN, BOB = b"a" * 16, b"b" * 16
 MINUTE_MS = 60_000
 MORE_THAN_IS_LOOKED_AT_FIRST = 12
 
 
-def log_state(producer: Producer, topic: str, profile: bytes, blob: bytes, partition: int = 0) -> None:
-    producer.produce(topic, key=profile_text(profile).encode(), value=blob, partition=partition)
+def log_state(
+    producer: Producer, topic: str, profile: bytes, blob: bytes, *kept: PendingOutputs, partition: int = 0
+) -> None:
+    headers = headers_of(LoggedState(blob, kept))
+    producer.produce(topic, key=key_of(profile), value=blob, headers=headers, partition=partition)
+
+
+def blobs(log: StateLog, partition: int = 0, horizon_ms: int = MINUTE_MS) -> dict[bytes, bytes]:
+    return {profile: state.blob for profile, state in log.latest(partition, horizon_ms).items()}
 
 
 def test_the_newest_state_of_each_profile_is_found(world: World) -> None:
@@ -28,12 +35,25 @@ def test_the_newest_state_of_each_profile_is_found(world: World) -> None:
     producer.commit()
 
     log = world.state_log(topic)
-    assert dict(log.latest(0, MINUTE_MS)) == {ANN: b"ann2", BOB: b"bob3"}
-    assert dict(log.latest(1, MINUTE_MS)) == {BOB: b"bob2"}
+    assert blobs(log) == {ANN: b"ann2", BOB: b"bob3"}
+    assert blobs(log, 1) == {BOB: b"bob2"}
+
+
+def test_what_a_state_has_kept_is_logged_with_it(world: World) -> None:
+    topic = world.topic()
+    producer = announced(world)
+    kept = [PendingOutputs(offset, ANN, b"\x00out%d" % offset) for offset in (7, 1 << 40)]
+    producer.begin()
+    log_state(producer, topic, ANN, b"ann1", *kept)
+    log_state(producer, topic, BOB, b"bob1")
+    producer.commit()
+
+    states = world.state_log(topic).latest(0, MINUTE_MS)
+    assert {profile: list(state.kept) for profile, state in states.items()} == {ANN: kept, BOB: []}
 
 
 def test_nothing_is_found_in_an_empty_log(world: World) -> None:
-    assert dict(world.state_log(world.topic()).latest(0, MINUTE_MS)) == {}
+    assert blobs(world.state_log(world.topic())) == {}
 
 
 def test_what_was_not_committed_was_not_logged(world: World) -> None:
@@ -46,7 +66,7 @@ def test_what_was_not_committed_was_not_logged(world: World) -> None:
     log_state(producer, topic, ANN, b"ann2")
     producer.abort()
 
-    assert dict(world.state_log(topic).latest(0, MINUTE_MS)) == {ANN: b"ann1"}
+    assert blobs(world.state_log(topic)) == {ANN: b"ann1"}
 
 
 def test_a_log_of_aborted_transactions_only_is_as_good_as_empty(world: World) -> None:
@@ -56,7 +76,7 @@ def test_a_log_of_aborted_transactions_only_is_as_good_as_empty(world: World) ->
     log_state(producer, topic, ANN, b"ann1")
     producer.abort()
 
-    assert dict(world.state_log(topic).latest(0, MINUTE_MS)) == {}
+    assert blobs(world.state_log(topic)) == {}
 
 
 def test_the_horizon_counts_back_from_the_last_state(world: World) -> None:
@@ -64,11 +84,11 @@ def test_the_horizon_counts_back_from_the_last_state(world: World) -> None:
     topic = world.topic()
     last_ms = NOW_MS - 60 * MINUTE_MS
     for profile, at_ms in ((ANN, last_ms - MINUTE_MS - 1), (BOB, last_ms - MINUTE_MS), (BOB, last_ms)):
-        world.append(topic, b"%d" % at_ms, key=profile_text(profile).encode(), timestamp_ms=at_ms)
+        world.append(topic, b"%d" % at_ms, key=key_of(profile), timestamp_ms=at_ms)
 
     log = world.state_log(topic)
-    assert dict(log.latest(0, MINUTE_MS)) == {BOB: b"%d" % last_ms}
-    assert dict(log.latest(0, MINUTE_MS + 1)) == {ANN: b"%d" % (last_ms - MINUTE_MS - 1), BOB: b"%d" % last_ms}
+    assert blobs(log) == {BOB: b"%d" % last_ms}
+    assert blobs(log, horizon_ms=MINUTE_MS + 1) == {ANN: b"%d" % (last_ms - MINUTE_MS - 1), BOB: b"%d" % last_ms}
 
 
 def test_the_last_state_is_found_behind_many_markers(world: World) -> None:
@@ -82,7 +102,7 @@ def test_the_last_state_is_found_behind_many_markers(world: World) -> None:
         log_state(producer, topic, BOB, b"bob1")
         producer.abort()
 
-    assert dict(world.state_log(topic).latest(0, MINUTE_MS)) == {ANN: b"ann1"}
+    assert blobs(world.state_log(topic)) == {ANN: b"ann1"}
 
 
 def test_an_open_transaction_is_waited_for(world: World) -> None:
@@ -97,7 +117,7 @@ def test_an_open_transaction_is_waited_for(world: World) -> None:
     assert world.until(lambda: not is_complete(log, 0)), "it is open as soon as the broker has its first record"
     producer.commit()
 
-    assert dict(log.latest(0, MINUTE_MS)) == {ANN: b"ann2"}
+    assert blobs(log) == {ANN: b"ann2"}
 
 
 def is_complete(log: StateLog, partition: int) -> bool:

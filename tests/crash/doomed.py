@@ -6,6 +6,7 @@ point for the nth time. Nothing of this is in the package that is installed.
 """
 
 import contextlib
+import faulthandler
 import os
 import random
 import signal
@@ -23,6 +24,9 @@ from worker.ports import Poll, Reply
 
 DOOM = "TEST_DOOM_FILE"
 """Name of the variable. Not an ``AW_`` one: the program refuses those that it does not know."""
+
+WHERE = signal.SIGUSR2
+"""Tells where every thread is, into the log."""
 
 POINTS = (
     "after poll",
@@ -60,6 +64,7 @@ class Doom:
         self._point: str | None = None
         self._left = 0
         signal.signal(signal.SIGUSR1, self._appoint)
+        faulthandler.register(WHERE)
 
     def _appoint(self, *_: object) -> None:
         point, _, count = Path(os.environ[DOOM]).read_text(encoding="utf-8").rpartition(" ")

@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 
-from tests.crash.doomed import DOOM
+from tests.crash.doomed import DOOM, WHERE
 from tests.integration.process import Worker, until
 
 PROGRAM = (sys.executable, "-m", "tests.crash.doomed")
@@ -20,6 +20,7 @@ DEPENDENCY_GONE = 3
 ALLOWED = {0, DEPENDENCY_GONE, -signal.SIGKILL}
 SHOWN_CHARACTERS = 2_000
 END_S = 30.0
+SAID_S = 0.5
 
 
 class Fleet:
@@ -97,7 +98,21 @@ class Fleet:
             self.watch()
             return all(map(_ready, self.replicas.values()))
 
-        until(ready, "every worker to be ready", timeout_s=timeout_s)
+        try:
+            until(ready, "every worker to be ready", timeout_s=timeout_s)
+        except AssertionError as error:
+            raise AssertionError(f"{error}\n{self._why_not()}") from error
+
+    def _why_not(self) -> str:
+        """What those say that are not ready; where their threads are goes into their logs."""
+        told = []
+        for name, worker in self.replicas.items():
+            if not _ready(worker):
+                page = None if worker.ended() is not None else worker.page("/readyz")
+                told.append(f"{name}: exit code {worker.ended()}, /readyz: {page}")
+                worker.send(WHERE)
+        time.sleep(SAID_S)
+        return "\n".join(told)
 
     def logs(self) -> dict[str, str]:
         """What each of them has written so far, by name."""

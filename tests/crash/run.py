@@ -12,6 +12,9 @@ from pathlib import Path
 from random import Random
 from types import MappingProxyType
 
+from confluent_kafka import KafkaException
+from confluent_kafka.admin import AdminClient
+
 from tests import services
 from tests.crash.faults import REDIS_TIMEOUT_S, SESSION_TIMEOUT_S, Kind
 from tests.crash.fleet import Fleet
@@ -23,7 +26,7 @@ from tests.crash.verify import BOOK, FACTS, Facts, open_space
 from tests.crash.writer import Writer
 from tests.integration.broker import Broker
 from tests.integration.process import ROOT, environment, until
-from tests.integration.world import World
+from tests.integration.world import READ_BY, World
 from tests.simulation.audiences import STANDING
 from worker.adapters.redis import RedisStore
 from worker.slots import STATE_SLOTS
@@ -42,7 +45,7 @@ OPEN_WINDOWS = 0.7
 READY_S = 90.0
 SETTLED_S = 180.0  # the last windows close within a minute
 VERIFIED_S = 300.0
-SHOWN_FAULTS, SHOWN_LINES, SHOWN_CHARACTERS = 12, 40, 400
+SHOWN_FAULTS, SHOWN_LINES, SHOWN_CHARACTERS = 12, 120, 400
 
 WORKERS = {
     "AW_SESSION_TIMEOUT_MS": str(int(SESSION_TIMEOUT_S * 1_000)),
@@ -77,8 +80,13 @@ class Outcome:
         for profile, records in self.records.items():
             lines += [f"records of {profile}:", *(f"  {record}" for record in records)]
         for name, log in self.logs.items():
-            lines += [f"log of {name}:", *(f"  {line[:SHOWN_CHARACTERS]}" for line in log.splitlines()[-SHOWN_LINES:])]
+            lines += [f"log of {name}:", *(f"  {_shortened(line)}" for line in log.splitlines()[-SHOWN_LINES:])]
         return "\n".join(lines)
+
+
+def _shortened(line: str) -> str:
+    """The time is at the end."""
+    return line if len(line) <= SHOWN_CHARACTERS else f"{line[: SHOWN_CHARACTERS - 60]} … {line[-60:]}"
 
 
 def run_round(
@@ -103,7 +111,7 @@ def run_round(
             _act(scene, writer, kinds, outcome)
             _come_to_rest(scene, writer, world, store)
         except (AssertionError, RuntimeError, OSError) as error:
-            outcome.faults.append(f"does not come to rest: {error}")
+            outcome.faults.append(f"does not come to rest: {error}\n{_members(kafka, world)}")
         finally:
             writer.stop()
             outcome.logs, outcome.slow_calls = fleet.logs(), fleet.slow_calls()
@@ -158,6 +166,23 @@ def _come_to_rest(scene: Scene, writer: Writer, world: World, store: Store) -> N
     scene.note("at rest")
     for name in list(scene.fleet.replicas):
         scene.fleet.stop(name)
+
+
+def _members(kafka: KafkaServer, world: World) -> str:
+    """Both groups as the broker sees them: state, and what each member has."""
+    admin = AdminClient({"bootstrap.servers": kafka.direct_servers})
+    groups = admin.describe_consumer_groups([world.group(role) for role in READ_BY], request_timeout=READY_S)
+    told = []
+    try:
+        for name, found in groups.items():
+            group = found.result()
+            told.append(f"{name}: {group.state}")
+            for member in group.members:
+                places = sorted(f"{place.topic}-{place.partition}" for place in member.assignment.topic_partitions)
+                told.append(f"  {member.group_instance_id} {member.member_id}: {' '.join(places)}")
+    except KafkaException as error:
+        told.append(f"the groups are not to be had: {error}")
+    return "\n".join(told)
 
 
 def _owes_nothing(memory: RedisStore) -> bool:

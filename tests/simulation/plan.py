@@ -44,7 +44,8 @@ class Plan:
     identifiers, which turn out to be one person's; at most ``merges_max`` profiles in one. ``one_input``: everything
     comes in one partition, so that no profile is judged without a history that belongs to it. ``paces_ms``: by how
     much time moves on at once. ``forgets``: the chance, at every step, that Redis loses the last states it has
-    taken; where it is not 0 they are logged, and brought back.
+    taken; where it is not 0 they are logged, and brought back. ``short_polls``: a poll may bring fewer records than
+    there are, so that an attempt may cover less than the one before it.
     """
 
     seed: int
@@ -72,6 +73,7 @@ class Plan:
     calls_in_a_row: int
     steps: int
     forgets: float = 0
+    short_polls: bool = False
 
 
 def draw(seed: int) -> Plan:
@@ -106,6 +108,7 @@ def draw(seed: int) -> Plan:
         calls_in_a_row=rng.choice((1, 3, 10)),
         steps=rng.randint(40, 400),
         forgets=rng.choice((0, 0, 0, 0.01, 0.04)),
+        short_polls=rng.random() < 0.5,
     )
 
 

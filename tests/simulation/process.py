@@ -5,13 +5,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from random import Random
-from typing import NamedTuple, cast
+from typing import Any, NamedTuple, cast
 
 from consumers import catalog
 from schemas.codec import AvroDecoder
 from tests.simulation.baton import Actor
 from tests.simulation.fates import Fates, Line
 from tests.simulation.plan import Plan
+from worker.adapters.memory_clients import MemorySource
 from worker.adapters.memory_kafka import MemoryKafka
 from worker.adapters.memory_store import MemoryStore
 from worker.cli.assembly import Connections, Options, assemble
@@ -20,7 +21,7 @@ from worker.engine.control import Control
 from worker.engine.loop import Loop
 from worker.errors import DependencyError, StateConflictError, SupersededError
 from worker.identity.rules import Caps
-from worker.ports import Partition, Store
+from worker.ports import Partition, Poll, Source, Store
 
 SMALL_CALLS = {"redis.due": 0.05, "kafka.produce": 0.3}
 """Calls of which there are many in a turn count for less, or processes would hardly ever change places elsewhere."""
@@ -47,7 +48,10 @@ class SkewedClock:
 
 @dataclass(slots=True)
 class Surroundings:
-    """What the processes of a schedule share. ``chance``: what the engine draws."""
+    """What the processes of a schedule share. ``chance``: what the engine draws.
+
+    ``fetched``: how many records a poll brings, of so many at most, when there are more.
+    """
 
     plan: Plan
     clock: VirtualClock
@@ -57,6 +61,7 @@ class Surroundings:
     chance: Random
     counts: Counter[str]
     event_partitions: Sequence[Partition]
+    fetched: Callable[[int], int]
     trace: list[Happening] = field(default_factory=list)
 
     def note(self, who: str, what: str) -> None:
@@ -160,6 +165,10 @@ class Process:
         control.refresh()
         control.judge(self._around.kafka.visible(catalog.DEFINITIONS_TOPIC, 0, start=control.book.judged))
 
+    def _source(self, role: str, topics: Sequence[str]) -> Source:
+        source = self._around.kafka.source(role, self.instance, topics)
+        return cast(Source, ShortSource(source, self._around))
+
     def _assemble(self) -> Loop:
         plan, kafka = self._around.plan, self._around.kafka
         roles = plan.roles[self.replica]
@@ -168,8 +177,8 @@ class Process:
                 producer=kafka.producer(f"{'-'.join(roles)}-{self.instance}"),
                 store=self._store,
                 clock=self._clock,
-                inputs=kafka.source("route", self.instance, catalog.INPUT_TOPICS) if "route" in roles else None,
-                mailbox=kafka.source("fold", self.instance, [catalog.MAILBOX_TOPIC]) if "fold" in roles else None,
+                inputs=self._source("route", catalog.INPUT_TOPICS) if "route" in roles else None,
+                mailbox=self._source("fold", [catalog.MAILBOX_TOPIC]) if "fold" in roles else None,
                 mailbox_partitions=plan.mailbox_partitions,
                 event_partitions=self._around.event_partitions,
                 draw_profile=partial(self._around.chance.randbytes, 16),
@@ -178,6 +187,19 @@ class Process:
             ),
             _options(plan),
         )
+
+
+class ShortSource:
+    """A consumer whose polls bring as many records as have been fetched just then."""
+
+    def __init__(self, source: MemorySource, around: Surroundings) -> None:
+        self._source, self._around = source, around
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._source, name)
+
+    def poll(self, limit: int, timeout_s: float, *, awaited: int = 1) -> Poll:
+        return self._source.poll(self._around.fetched(limit), timeout_s, awaited=awaited)
 
 
 def _options(plan: Plan) -> Options:

@@ -3,6 +3,7 @@
 import json
 import traceback
 from collections import Counter
+from functools import partial
 from random import Random
 
 from consumers import catalog
@@ -77,6 +78,7 @@ class Schedule:
             Random(f"chance {plan.seed}"),
             self.counts,
             event_partitions,
+            partial(Random(f"polls {plan.seed}").randint, 1) if plan.short_polls else int,
         )
 
     # --- what comes in ---

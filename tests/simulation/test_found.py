@@ -374,3 +374,24 @@ def test_a_batch_that_stands_still_before_it_logs_its_states_is_begun_anew() -> 
 
     assert stage.verdict() == []
     assert stage.counts["states brought back"] == 1
+
+
+def test_a_state_that_is_ahead_of_what_is_committed_is_logged_with_what_it_has_kept() -> None:
+    """The next attempt has fewer records; what an earlier one has made of the others has not been sent yet."""
+    stage = Stage(plan(roles=(BOTH,), skews_ms=(0,), forgets=1.0))
+    worker = stage.start(0)
+    stage.turns(worker, 12)
+    stage.event("m1")
+    stage.event("m2")
+    stage.turns(worker)
+    stage.until(worker, "kafka.begin")  # has folded both
+    stage.crash(worker)
+    stage.around.fetched = lambda _: 1
+    heir = stage.start(0)
+    stage.until(heir, "kafka.commit")  # has the first one alone
+    stage.go_on(heir, 1)
+    assert stage.store.forget_all() > 0
+    stage.fates.break_lines()
+    stage.around.fetched = int
+
+    assert stage.verdict() == []

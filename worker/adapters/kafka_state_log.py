@@ -3,12 +3,12 @@
 import time
 from collections.abc import Mapping
 
-from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
+from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 
 from worker.adapters.kafka_client import CLIENT_LOG, Properties, configuring, merged, one_line
-from worker.adapters.state_records import newest_states
 from worker.errors import DependencyError
-from worker.ports import Record
+from worker.ports import LoggedState, Record
+from worker.profiles.log import newest_states
 
 ANSWER_TIMEOUT_S = 5.0
 """Without a record or the end for so long, the brokers do not answer, or a transaction is open. Whoever asks tries
@@ -42,7 +42,7 @@ class KafkaStateLog:
         with configuring():
             self._consumer = Consumer(merged({"fetch.wait.max.ms": 20}, properties or {}, fixed), logger=CLIENT_LOG)
 
-    def latest(self, partition: int, horizon_ms: int) -> Mapping[bytes, bytes]:
+    def latest(self, partition: int, horizon_ms: int) -> Mapping[bytes, LoggedState]:
         """See ``StateLog.latest``.
 
         Raises:
@@ -55,7 +55,7 @@ class KafkaStateLog:
         finally:
             self._consumer.unassign()
 
-    def _latest(self, place: TopicPartition, horizon_ms: int) -> Mapping[bytes, bytes]:
+    def _latest(self, place: TopicPartition, horizon_ms: int) -> Mapping[bytes, LoggedState]:
         low, end = self._consumer.get_watermark_offsets(place, ANSWER_TIMEOUT_S)
         last = self._last(place, low, end)
         if last is None:
@@ -90,10 +90,7 @@ class KafkaStateLog:
                 error = message.error()
                 if error is None:
                     heard_s = time.monotonic()
-                    offset, stamp = int(message.offset() or 0), message.timestamp()[1]
-                    records.append(
-                        Record(place.topic, place.partition, offset, stamp, message.key(), message.value(), ())
-                    )
+                    records.append(_record(message))
                 elif error.code() != KafkaError._PARTITION_EOF:  # noqa: SLF001 - librdkafka's own codes are named so
                     raise KafkaException(error)
                 elif int(message.offset() or 0) >= self._end(place):
@@ -109,3 +106,15 @@ class KafkaStateLog:
     def close(self) -> None:
         """Let go of the connections."""
         self._consumer.close()
+
+
+def _record(message: Message) -> Record:
+    return Record(
+        str(message.topic()),
+        int(message.partition() or 0),
+        int(message.offset() or 0),
+        message.timestamp()[1],
+        message.key(),
+        message.value(),
+        message.headers() or (),  # type: ignore[arg-type]  # bytes, as they are read
+    )

@@ -5,9 +5,9 @@ from collections.abc import Iterable, Mapping
 from worker.adapters.memory_broker import MemoryBroker, Session
 from worker.adapters.memory_groups import Membership
 from worker.adapters.memory_log import Outcome, Transaction
-from worker.adapters.state_records import newest_states
 from worker.errors import DependencyError, SupersededError, TransactionRefusedError
-from worker.ports import Headers, Partition, Poll, Record
+from worker.ports import Headers, LoggedState, Partition, Poll, Record
+from worker.profiles.log import newest_states
 
 
 class MemoryProducer:
@@ -206,7 +206,7 @@ class MemoryStateLog:
         self._broker = broker
         self._topic = topic
 
-    def latest(self, partition: int, horizon_ms: int) -> Mapping[bytes, bytes]:
+    def latest(self, partition: int, horizon_ms: int) -> Mapping[bytes, LoggedState]:
         self._broker.io("read_states")
         self._broker.expire_transactions()
         log = self._broker.log(Partition(self._topic, partition))

@@ -17,7 +17,7 @@ If the process dies before 8 has committed, no reader has seen anything of the b
 router's part is done anew, the folder's part is taken from what the commits have kept.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -31,8 +31,8 @@ from worker.engine.report import Report
 from worker.engine.roles import Folding, Routing
 from worker.engine.route import RouteBatch
 from worker.errors import DependencyError
-from worker.ports import Partition, Poll, Producer, Record, Reply, last_of_each
-from worker.profiles.ids import profile_text
+from worker.ports import LoggedState, Partition, Poll, Producer, Record, Reply, last_of_each
+from worker.profiles.log import headers_of, key_of
 from worker.slots import STATE_SLOTS, partition_of, slot_of
 
 Ends = tuple[list[Record], list[Record]]
@@ -128,15 +128,19 @@ class Batcher:
         starts: dict[int, int] = {}
         for record in records:
             starts.setdefault(record.partition, record.offset)
+        ends = {record.partition: record.offset for record in records}
         mail = [self.folding.read_mail(record) for record in records]
-        by_slot = {
-            slot: starts[partition]
-            for slot in range(STATE_SLOTS)
-            if (partition := partition_of(slot, self.mailbox_partitions)) in starts
-        }
-        folded = self.folding.folder.begin(mail, by_slot)
+        folded = self.folding.folder.begin(mail, self._by_slot(starts), self._by_slot(ends))
         self.stopwatch.mark("load")
         return folded
+
+    def _by_slot(self, offsets: Mapping[int, int]) -> dict[int, int]:
+        """What is known of partitions, for each slot of theirs."""
+        return {
+            slot: offsets[partition]
+            for slot in range(STATE_SLOTS)
+            if (partition := partition_of(slot, self.mailbox_partitions)) in offsets
+        }
 
     def _fold(self, folded: FoldBatch | None) -> list[Output]:
         if self.folding is None or folded is None:
@@ -158,12 +162,12 @@ class Batcher:
         for topic, key, value, headers, partition in outputs:
             produce(name(topic), key=key, value=value, headers=headers, partition=partition)
 
-    def _log_states(self, to: LoggedStates, states: Iterable[tuple[bytes, bytes]], committed_ms: int) -> None:
+    def _log_states(self, to: LoggedStates, states: Iterable[tuple[bytes, LoggedState]], committed_ms: int) -> None:
         """States are logged soon after they are committed, or not at all: who brings them back looks no further."""
         produce, partitions = self.producer.produce, self.mailbox_partitions
-        for profile, blob in states:
+        for profile, state in states:
             partition = partition_of(slot_of(profile), partitions)
-            produce(to.topic, key=profile_text(profile).encode(), value=blob, partition=partition)
+            produce(to.topic, key=key_of(profile), value=state.blob, headers=headers_of(state), partition=partition)
         if (took_ms := self.clock.now_ms() - committed_ms) > to.delay_max_ms:
             raise DependencyError(f"a batch has taken {took_ms / 1000:.0f} s to log what it had committed")
 

@@ -31,7 +31,7 @@ from worker.engine.output import Output, pack, unpack
 from worker.engine.startup import MEND
 from worker.engine.step import step
 from worker.errors import StateConflictError, StoreLostError
-from worker.ports import PendingOutputs, Reply, StateWrite, Store
+from worker.ports import LoggedState, PendingOutputs, Reply, StateWrite, Store
 from worker.profiles.codec import decode, encode
 from worker.profiles.state import ProfileState
 from worker.slots import slot_of
@@ -44,14 +44,16 @@ PASSED_ON = frozenset({"event", "forward", "expect", "absorb"})
 class FoldBatch:
     """Between ``begin`` and ``check``.
 
-    ``starts``: by slot, the first offset of the batch in its partition. ``expected``: ``applied`` of each changed
-    state as it is stored. ``sizes``: by how much each profile changes the sizes of audiences. ``transitions``: how
-    many, by (audience key, entered). ``absorbed``: merged profiles whose history their parent has taken in.
-    ``marks``: by slot, one of the states committed and its ``applied``. ``blobs``: the states committed, encoded.
+    ``starts``, ``ends``: by slot, the first and the last offset of the batch in its partition. ``expected``:
+    ``applied`` of each changed state as it is stored. ``sizes``: by how much each profile changes the sizes of
+    audiences. ``transitions``: how many, by (audience key, entered). ``absorbed``: merged profiles whose history their
+    parent has taken in. ``marks``: by slot, one of the states committed and its ``applied``. ``blobs``: the states
+    committed, encoded.
     """
 
     mail: dict[bytes, list[Mail]]
     starts: Mapping[int, int]
+    ends: Mapping[int, int]
     states: dict[bytes, ProfileState] = field(default_factory=dict)
     loads: list[tuple[list[bytes], Reply[list[bytes | None]]]] = field(default_factory=list)
     expected: dict[bytes, int] = field(default_factory=dict)
@@ -123,12 +125,15 @@ class Folder:
         sent = [(applied, self._store.load(slot, [profile])) for slot, profile, applied in known]
         return sum(decode(blob).applied < applied for applied, reply in sent for blob in reply.get())
 
-    def begin(self, mail: Sequence[Mail], starts: Mapping[int, int]) -> FoldBatch:
-        """Send the loads of what is not cached. ``mail`` in offset order per partition; ``starts`` by slot."""
+    def begin(self, mail: Sequence[Mail], starts: Mapping[int, int], ends: Mapping[int, int]) -> FoldBatch:
+        """Send the loads of what is not cached. ``mail`` in offset order per partition.
+
+        ``starts``, ``ends``: by slot, the first and the last offset of its partition's mail.
+        """
         by_profile: defaultdict[bytes, list[Mail]] = defaultdict(list)
         for letter in mail:
             by_profile[letter.profile].append(letter)
-        batch = FoldBatch(by_profile, starts)
+        batch = FoldBatch(by_profile, starts, ends)
         missing: defaultdict[int, list[bytes]] = defaultdict(list)
         for profile in by_profile:
             state = self._states[profile]
@@ -194,15 +199,23 @@ class Folder:
             for slot, changed in writes.items()
         ]
 
-    def committed(self, batch: FoldBatch) -> Iterator[tuple[bytes, bytes]]:
+    def committed(self, batch: FoldBatch) -> Iterator[tuple[bytes, LoggedState]]:
         """Profiles and their states as they stand after the batch, wherever a record of it has changed them.
 
-        Also those that an earlier attempt has changed: its transaction did not commit, nor what it had logged.
+        Also those that an earlier attempt has changed: its transaction did not commit, nor what it had logged. Such a
+        state may be ahead of the batch; then what it has kept for the records to come belongs to it.
         """
         for profile in batch.mail:
-            state = batch.states[profile]
-            if state.applied >= batch.starts[slot_of(profile)]:
-                yield profile, batch.blobs.get(profile) or encode(state)
+            state, slot = batch.states[profile], slot_of(profile)
+            if state.applied >= batch.starts[slot]:
+                blob = batch.blobs.get(profile) or encode(state)
+                yield profile, LoggedState(blob, self._kept_beyond(profile, batch.ends[slot], state.applied))
+
+    def _kept_beyond(self, profile: bytes, end: int, applied: int) -> list[PendingOutputs]:
+        if applied <= end:
+            return []
+        kept = self._store.load_pending(slot_of(profile), end + 1, applied).get()
+        return [outputs for outputs in kept if outputs.profile == profile]
 
     def _announce(
         self,

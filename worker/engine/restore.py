@@ -2,8 +2,8 @@
 
 Every batch logs the states that it has committed, in its own transaction. Redis may be ahead of that log, with what an
 attempt has written whose transaction did not commit; where it is behind, it has lost something, and the logged state is
-put back, with its timer and its share of the sizes. Nothing is folded anew: under which definitions a record was met,
-and what has been told of it, is in the state.
+put back, with its timer, its share of the sizes and the outputs that it has kept. Nothing is folded anew: under which
+definitions a record was met, and what has been told of it, is in the state.
 
 What is compared are the last states logged, up to a *horizon* before the last of them. Redis loses its newest writes,
 and whoever meets a connection that is broken begins afresh, and looks here before anything is folded again.
@@ -14,7 +14,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 
 from worker.errors import StateConflictError
-from worker.ports import StateLog, StateWrite, Store
+from worker.ports import LoggedState, StateLog, StateWrite, Store
 from worker.profiles.codec import applied_of, decode
 from worker.slots import slot_of
 
@@ -53,7 +53,7 @@ class Restore:
             self._compared.add(partition)
         return lost
 
-    def _bring_back(self, logged: Mapping[bytes, bytes], owner: bytes) -> int:
+    def _bring_back(self, logged: Mapping[bytes, LoggedState], owner: bytes) -> int:
         by_slot: defaultdict[int, list[bytes]] = defaultdict(list)
         for profile in logged:
             by_slot[slot_of(profile)].append(profile)
@@ -63,14 +63,15 @@ class Restore:
                 lost += self._compare(slot, profiles[first : first + PROFILES_A_CALL], logged, owner)
         return lost
 
-    def _compare(self, slot: int, profiles: Sequence[bytes], logged: Mapping[bytes, bytes], owner: bytes) -> int:
+    def _compare(self, slot: int, profiles: Sequence[bytes], logged: Mapping[bytes, LoggedState], owner: bytes) -> int:
         stored = self._store.load(slot, profiles).get()
         writes = [
-            _put_back(profile, logged[profile], old)
+            _put_back(profile, logged[profile].blob, old)
             for profile, old in zip(profiles, stored, strict=True)
-            if applied_of(old) < applied_of(logged[profile])
+            if applied_of(old) < applied_of(logged[profile].blob)
         ]
-        if writes and self._store.commit(slot, writes, [], KEEP_PENDING, owner).get():
+        kept = sorted(kept for write in writes for kept in logged[write.profile].kept)
+        if writes and self._store.commit(slot, writes, kept, KEEP_PENDING, owner).get():
             raise StateConflictError("a profile state was written by another worker while it was brought back")
         return len(writes)
 
