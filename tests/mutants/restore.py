@@ -6,7 +6,8 @@ BATCH = "worker/engine/batch.py"
 FOLD = "worker/engine/fold.py"
 RESTORE = "worker/engine/restore.py"
 ROLES = "worker/engine/roles.py"
-LOG = "worker/adapters/state_records.py"
+LOG = "worker/profiles/log.py"
+FOUND = "tests/simulation/test_found.py"
 
 MUTANTS: tuple[Mutant, ...] = (
     mutant(
@@ -52,12 +53,28 @@ MUTANTS: tuple[Mutant, ...] = (
         "            if profile in batch.blobs:\n",
     ),
     mutant(
+        "logged-without-what-is-kept",
+        "a state that is ahead of what is committed is logged with the outputs that it has kept",
+        FOLD,
+        "        if applied <= end:\n            return []\n",
+        "        if applied >= 0:\n            return []\n",
+        FOUND,
+    ),
+    mutant(
+        "kept-not-brought-back",
+        "the outputs that a state has kept come back with it",
+        RESTORE,
+        "self._store.commit(slot, writes, kept, KEEP_PENDING, owner)",
+        "self._store.commit(slot, writes, kept[:0], KEEP_PENDING, owner)",
+        FOUND,
+    ),
+    mutant(
         "logged-at-any-time",
         "a state is logged soon after it is committed, or not at all",
         BATCH,
         "        if (took_ms := self.clock.now_ms() - committed_ms) > to.delay_max_ms:\n",
         "        if (took_ms := self.clock.now_ms() - committed_ms) > to.delay_max_ms < 0:\n",
-        "tests/simulation/test_found.py",
+        FOUND,
     ),
     mutant(
         "open-log-read",
