@@ -4,7 +4,7 @@ import contextlib
 
 import pytest
 
-from tests.conformance.kafka_steps import announced, nothing_more, polled, settle, values
+from tests.conformance.kafka_steps import announced, nothing_more, polled, read, settle, values
 from tests.conformance.kafka_worlds import NOW_MS, World
 from worker.errors import DependencyError, TransactionRefusedError
 from worker.ports import Partition, Producer, Record, Source
@@ -153,3 +153,29 @@ def test_a_topic_by_append_time_does_not_believe_its_producers(world: World) -> 
     [believed], [stamped] = world.visible(believing), world.visible(careful)
     assert believed.timestamp_ms == NOW_MS - 86_400_000
     assert stamped.timestamp_ms >= NOW_MS
+
+
+def test_a_consumer_whose_offsets_are_not_stable_takes_part_in_its_group(world: World) -> None:
+    """It went on asking for those of partitions that another had by then, and that were never stable.
+
+    Found by `make crash`: a worker that had stood still for longer than its session came back, and did nothing for
+    minutes, because the one that had taken its place was busy.
+    """
+    topic = world.topic(partitions=2)
+    partitions = [Partition(topic, 0), Partition(topic, 1)]
+    one, producer = world.source("g", "one", topic), announced(world)
+    settle(world, [one], partitions)
+    world.append(topic, b"v")
+    [record] = read(world, one, 1)
+    metadata = one.poll(1, 0.0).metadata
+    producer.begin()
+    producer.send_offsets({partitions[0]: record.offset + 1}, metadata)
+    two = world.source("g", "two", topic)
+
+    def shares() -> bool:
+        with contextlib.suppress(DependencyError):
+            one.rewind()
+        two.poll(1, 0.1)
+        return bool(two.assignment())
+
+    assert world.until(shares)

@@ -41,6 +41,10 @@ FIXED: Properties = {
     "allow.auto.create.topics": False,
 }
 
+DROPS_MAX, DROPPED_AT_ONCE = 20, 1_000
+"""Records that are taken and dropped to come to a rebalance, which is not ahead of what has been fetched before it:
+as many as are fetched beforehand."""
+
 _headers = methodcaller("headers")
 """Over a name that is not UTF-8 the client returns a broken list *and* sets an exception. CPython notices that in a
 call from C, as this is; in a loop that has become hot it omits the check, and the list would get through."""
@@ -263,6 +267,7 @@ class KafkaSource:
         self._in_doubt = self._changed = True
         if self._fatal is not None:
             raise self._superseded(self._fatal)
+        self._attend()
         places = stable_offsets(self._consumer, self._positions)
         try:
             for place in places:
@@ -274,6 +279,17 @@ class KafkaSource:
             self._positions.update(by_partition(places))
             self._ends.clear()
         self._in_doubt = False
+
+    def _attend(self) -> None:
+        """Hear of what has been revoked. Whoever has it now may commit so often that its offsets are never stable."""
+        for _ in range(DROPS_MAX):
+            messages = self._consume(DROPPED_AT_ONCE, 0)
+            for message in messages:
+                error = message.error()
+                if error is not None and error.code() == KafkaError._FATAL:  # noqa: SLF001
+                    self._take_notice(message, error)
+            if len(messages) < DROPPED_AT_ONCE:
+                return
 
     def _restart(self) -> None:
         self._consumer.close()

@@ -142,6 +142,8 @@ class MemorySource:
         self._unplaced += self._positions
         self._forget(list(self._positions))
         self._broker.io("rewind")
+        if self._member is not None:
+            self._take_part()  # what is another's by now has offsets that may never be stable
         self._place()
 
     def close(self) -> None:
