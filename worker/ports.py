@@ -125,10 +125,11 @@ class Producer(Protocol):
 class StateLog(Protocol):
     """The states that committed transactions have logged, a partition of them for each of the mailbox's."""
 
-    def latest(self, partition: int, horizon_ms: int) -> Mapping[bytes, "LoggedState"]:
-        """The newest state of each profile, of those logged up to ``horizon_ms`` before the last one of the partition.
+    def latest(self, partition: int, horizon_ms: int) -> "LogTail | None":
+        """The states logged up to ``horizon_ms`` before the last one of the partition; None when there is none.
 
-        By profile id (16 raw bytes). Complete: what was open when it was asked for has ended.
+        Where one of them was logged soon after others had been put back, from as far back as was looked then.
+        Complete: what was open when it was asked for has ended.
 
         Raises:
             DependencyError: a transaction is still open, or nobody answers.
@@ -186,6 +187,13 @@ class LoggedState(NamedTuple):
 
     blob: bytes
     kept: Sequence[PendingOutputs] = ()
+
+
+class LogTail(NamedTuple):
+    """``states``: the newest of each profile, by its id (16 raw bytes). ``since_ms``: how far back, in broker time."""
+
+    states: Mapping[bytes, LoggedState]
+    since_ms: int
 
 
 SCAN_START = b"0"

@@ -19,7 +19,8 @@ def log_state(
 
 
 def blobs(log: StateLog, partition: int = 0, horizon_ms: int = MINUTE_MS) -> dict[bytes, bytes]:
-    return {profile: state.blob for profile, state in log.latest(partition, horizon_ms).items()}
+    found = log.latest(partition, horizon_ms)
+    return {} if found is None else {profile: state.blob for profile, state in found.states.items()}
 
 
 def test_the_newest_state_of_each_profile_is_found(world: World) -> None:
@@ -48,8 +49,9 @@ def test_what_a_state_has_kept_is_logged_with_it(world: World) -> None:
     log_state(producer, topic, BOB, b"bob1")
     producer.commit()
 
-    states = world.state_log(topic).latest(0, MINUTE_MS)
-    assert {profile: list(state.kept) for profile, state in states.items()} == {ANN: kept, BOB: []}
+    found = world.state_log(topic).latest(0, MINUTE_MS)
+    assert found is not None
+    assert {profile: list(state.kept) for profile, state in found.states.items()} == {ANN: kept, BOB: []}
 
 
 def test_nothing_is_found_in_an_empty_log(world: World) -> None:
@@ -89,6 +91,22 @@ def test_the_horizon_counts_back_from_the_last_state(world: World) -> None:
     log = world.state_log(topic)
     assert blobs(log) == {BOB: b"%d" % last_ms}
     assert blobs(log, horizon_ms=MINUTE_MS + 1) == {ANN: b"%d" % (last_ms - MINUTE_MS - 1), BOB: b"%d" % last_ms}
+
+
+def test_a_state_logged_after_others_were_put_back_says_how_far_to_look(world: World) -> None:
+    """They are older than it by more than the horizon, and Redis may lose them once more."""
+    topic = world.topic()
+    times_ms = [NOW_MS - hours * 60 * MINUTE_MS for hours in (5, 4, 3)]
+    for profile, at_ms, since_ms in zip((b"c" * 16, ANN, BOB), times_ms, (None, None, times_ms[1]), strict=True):
+        headers = headers_of(LoggedState(b""), since_ms)
+        world.append(topic, b"%d" % at_ms, key=key_of(profile), timestamp_ms=at_ms, headers=headers)
+
+    found = world.state_log(topic).latest(0, MINUTE_MS)
+    assert found is not None
+    assert found.since_ms == times_ms[1]
+    assert {profile: int(state.blob) for profile, state in found.states.items()} == dict(
+        zip((ANN, BOB), times_ms[1:], strict=True)
+    )
 
 
 def test_the_last_state_is_found_behind_many_markers(world: World) -> None:

@@ -88,7 +88,15 @@ MUTANTS: tuple[Mutant, ...] = (
         "horizon-ignored",
         "states are compared as far back as Redis may lose them",
         LOG,
-        "    since_ms = records[-1].timestamp_ms - horizon_ms\n",
-        "    since_ms = records[-1].timestamp_ms\n",
+        "    horizon = records[-1].timestamp_ms - horizon_ms\n",
+        "    horizon = records[-1].timestamp_ms\n",
+    ),
+    mutant(
+        "put-back-not-told",
+        "what is put back may be lost again, and is looked for as far back as before",
+        RESTORE,
+        "return compared.since_ms if self._clock.now_ms() - compared.at_ms <= self.horizon_ms else None",
+        "return compared.since_ms if self._clock.now_ms() - compared.at_ms < 0 else None",
+        FOUND,
     ),
 )

@@ -395,3 +395,21 @@ def test_a_state_that_is_ahead_of_what_is_committed_is_logged_with_what_it_has_k
     stage.around.fetched = int
 
     assert stage.verdict() == []
+
+
+def test_a_state_that_was_put_back_and_is_lost_again_is_put_back_again() -> None:
+    """It had been logged long before; seed 51408."""
+    stage = Stage(plan(roles=(BOTH,), skews_ms=(0,), forgets=1.0))
+    worker = stage.start(0)
+    stage.turns(worker, 12)
+    stage.event("m1", user="ann")
+    stage.turns(worker, 2)
+    for minutes in (10, 10):
+        assert stage.store.forget_all() > 0
+        stage.fates.break_lines()
+        stage.clock.advance_to(stage.clock.now_ms() + minutes * MINUTE)
+        stage.event(f"bob's at {stage.clock.now_ms()}", user="bob")
+        stage.turns(worker, 4)
+
+    assert stage.verdict() == []
+    assert stage.counts["states brought back"] == 3

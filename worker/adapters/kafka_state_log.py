@@ -1,14 +1,13 @@
 """The log of states, read back: see ``worker.ports.StateLog``."""
 
 import time
-from collections.abc import Mapping
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 
 from worker.adapters.kafka_client import CLIENT_LOG, Properties, configuring, merged, one_line
 from worker.errors import DependencyError
-from worker.ports import LoggedState, Record
-from worker.profiles.log import newest_states
+from worker.ports import LogTail, Record
+from worker.profiles.log import reach, tail
 
 ANSWER_TIMEOUT_S = 5.0
 """Without a record or the end for so long, the brokers do not answer, or a transaction is open. Whoever asks tries
@@ -42,7 +41,7 @@ class KafkaStateLog:
         with configuring():
             self._consumer = Consumer(merged({"fetch.wait.max.ms": 20}, properties or {}, fixed), logger=CLIENT_LOG)
 
-    def latest(self, partition: int, horizon_ms: int) -> Mapping[bytes, LoggedState]:
+    def latest(self, partition: int, horizon_ms: int) -> LogTail | None:
         """See ``StateLog.latest``.
 
         Raises:
@@ -55,18 +54,24 @@ class KafkaStateLog:
         finally:
             self._consumer.unassign()
 
-    def _latest(self, place: TopicPartition, horizon_ms: int) -> Mapping[bytes, LoggedState]:
+    def _latest(self, place: TopicPartition, horizon_ms: int) -> LogTail | None:
         low, end = self._consumer.get_watermark_offsets(place, ANSWER_TIMEOUT_S)
         last = self._last(place, low, end)
         if last is None:
-            return {}
-        since_ms = max(0, last.timestamp_ms - horizon_ms)
-        (first,) = self._consumer.offsets_for_times(
-            [TopicPartition(place.topic, place.partition, since_ms)], ANSWER_TIMEOUT_S
-        )
+            return None
+        records = self._read(place, self._first(place, last.timestamp_ms - horizon_ms))
+        since_ms = reach(records, horizon_ms)
+        if since_ms < records[-1].timestamp_ms - horizon_ms:
+            records = self._read(place, self._first(place, since_ms))
+        return tail(records, since_ms)
+
+    def _first(self, place: TopicPartition, since_ms: int) -> int:
+        """The offset of the first record from a time on."""
+        asked = [TopicPartition(place.topic, place.partition, max(0, since_ms))]
+        (first,) = self._consumer.offsets_for_times(asked, ANSWER_TIMEOUT_S)
         if first.error is not None:
             raise KafkaException(first.error)
-        return newest_states(self._read(place, first.offset), horizon_ms)
+        return int(first.offset)
 
     def _last(self, place: TopicPartition, low: int, end: int) -> Record | None:
         """Markers of transactions take offsets too, so the last record is not simply the one before the end."""

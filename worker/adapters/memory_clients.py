@@ -6,8 +6,8 @@ from worker.adapters.memory_broker import MemoryBroker, Session
 from worker.adapters.memory_groups import Membership
 from worker.adapters.memory_log import Outcome, Transaction
 from worker.errors import DependencyError, SupersededError, TransactionRefusedError
-from worker.ports import Headers, LoggedState, Partition, Poll, Record
-from worker.profiles.log import newest_states
+from worker.ports import Headers, LogTail, Partition, Poll, Record
+from worker.profiles.log import reach, tail
 
 
 class MemoryProducer:
@@ -208,11 +208,11 @@ class MemoryStateLog:
         self._broker = broker
         self._topic = topic
 
-    def latest(self, partition: int, horizon_ms: int) -> Mapping[bytes, LoggedState]:
+    def latest(self, partition: int, horizon_ms: int) -> LogTail | None:
         self._broker.io("read_states")
         self._broker.expire_transactions()
         log = self._broker.log(Partition(self._topic, partition))
         if log.stable_end < log.end:
             raise DependencyError(f"a transaction is open at the end of {self._topic}-{partition}")
         records, _ = log.read(log.start, log.end)
-        return newest_states(records, horizon_ms)
+        return tail(records, reach(records, horizon_ms)) if records else None

@@ -168,5 +168,7 @@ def _folding(connections: Connections, options: Options) -> Folding | None:
         sweep=Sweep(store, partitions=partitions, records_max=options.ticks_max, history=connections.history),
         read_mail=catalog.read_mail,
         partitions=partitions,
-        restore=None if log is None else Restore(store, log, horizon_ms=options.restore_horizon_ms),
+        restore=None
+        if log is None
+        else Restore(store, log, clock=connections.clock, horizon_ms=options.restore_horizon_ms),
     )

@@ -17,7 +17,7 @@ If the process dies before 8 has committed, no reader has seen anything of the b
 router's part is done anew, the folder's part is taken from what the commits have kept.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -31,7 +31,7 @@ from worker.engine.report import Report
 from worker.engine.roles import Folding, Routing
 from worker.engine.route import RouteBatch
 from worker.errors import DependencyError
-from worker.ports import LoggedState, Partition, Poll, Producer, Record, Reply, last_of_each
+from worker.ports import Partition, Poll, Producer, Record, Reply, last_of_each
 from worker.profiles.log import headers_of, key_of
 from worker.slots import STATE_SLOTS, partition_of, slot_of
 
@@ -89,8 +89,8 @@ class Batcher:
         kept = None if self.keep is None else self.keep()
         self.stopwatch.mark("commit")
         self._produce(made)
-        if self.folding is not None and folded is not None and self.state_log is not None:
-            self._log_states(self.state_log, self.folding.folder.committed(folded), committed_ms)
+        if folded is not None and self.state_log is not None:
+            self._log_states(self.state_log, folded, committed_ms)
         if kept is not None:
             kept.get()
             self.stopwatch.mark("keep")
@@ -162,12 +162,15 @@ class Batcher:
         for topic, key, value, headers, partition in outputs:
             produce(name(topic), key=key, value=value, headers=headers, partition=partition)
 
-    def _log_states(self, to: LoggedStates, states: Iterable[tuple[bytes, LoggedState]], committed_ms: int) -> None:
+    def _log_states(self, to: LoggedStates, folded: FoldBatch, committed_ms: int) -> None:
         """States are logged soon after they are committed, or not at all: who brings them back looks no further."""
-        produce, partitions = self.producer.produce, self.mailbox_partitions
-        for profile, state in states:
-            partition = partition_of(slot_of(profile), partitions)
-            produce(to.topic, key=key_of(profile), value=state.blob, headers=headers_of(state), partition=partition)
+        folding, produce = self.folding, self.producer.produce
+        if folding is None or folding.restore is None:
+            return
+        for profile, state in folding.folder.committed(folded):
+            partition = partition_of(slot_of(profile), self.mailbox_partitions)
+            headers = headers_of(state, folding.restore.since(partition))
+            produce(to.topic, key=key_of(profile), value=state.blob, headers=headers, partition=partition)
         if (took_ms := self.clock.now_ms() - committed_ms) > to.delay_max_ms:
             raise DependencyError(f"a batch has taken {took_ms / 1000:.0f} s to log what it had committed")
 

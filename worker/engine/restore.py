@@ -6,13 +6,17 @@ put back, with its timer, its share of the sizes and the outputs that it has kep
 definitions a record was met, and what has been told of it, is in the state.
 
 What is compared are the last states logged, up to a *horizon* before the last of them. Redis loses its newest writes,
-and whoever meets a connection that is broken begins afresh, and looks here before anything is folded again.
+and whoever meets a connection that is broken begins afresh, and looks here before anything is folded again. What is put
+back is a new write too, of a state that may have been logged long ago: whoever has compared says so in what it logs
+within the horizon after that, and the next one looks as far back.
 Source: ARCHITECTURE.md, "What Redis may lose".
 """
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
+from typing import NamedTuple
 
+from worker.clock import Clock
 from worker.errors import StateConflictError
 from worker.ports import LoggedState, StateLog, StateWrite, Store
 from worker.profiles.codec import applied_of, decode
@@ -25,18 +29,31 @@ KEEP_PENDING = 0
 """Below this offset kept outputs are dropped: none of them; a redelivery may ask for them."""
 
 
+class _Compared(NamedTuple):
+    """``at_ms``: when, by our clock. ``since_ms``: what was logged from then on, in broker time; None: nothing ever."""
+
+    at_ms: int
+    since_ms: int | None
+
+
 class Restore:
     """``horizon_ms``: no state is logged later than that after it was committed, with what Redis may lose added."""
 
-    def __init__(self, store: Store, log: StateLog, *, horizon_ms: int) -> None:
+    def __init__(self, store: Store, log: StateLog, *, clock: Clock, horizon_ms: int) -> None:
         self.horizon_ms = horizon_ms
         self._store = store
         self._log = log
-        self._compared: set[int] = set()
+        self._clock = clock
+        self._compared: dict[int, _Compared] = {}
 
     def forget(self) -> None:
         """A doubt: Redis may have come back with less than it had."""
         self._compared.clear()
+
+    def since(self, partition: int) -> int | None:
+        """How far back states were looked at that Redis may not keep yet, in broker time; None when it does."""
+        compared = self._compared[partition]
+        return compared.since_ms if self._clock.now_ms() - compared.at_ms <= self.horizon_ms else None
 
     def bring_back(self, partitions: Iterable[int], owner: bytes) -> int:
         """Compare the mailbox partitions that have not been since the last doubt; how many states had been lost.
@@ -48,9 +65,11 @@ class Restore:
             StateConflictError: somebody else has taken the slots over.
         """
         lost = 0
-        for partition in sorted(set(partitions) - self._compared):
-            lost += self._bring_back(self._log.latest(partition, self.horizon_ms), owner)
-            self._compared.add(partition)
+        for partition in sorted(set(partitions) - self._compared.keys()):
+            tail = self._log.latest(partition, self.horizon_ms)
+            if tail is not None:
+                lost += self._bring_back(tail.states, owner)
+            self._compared[partition] = _Compared(self._clock.now_ms(), None if tail is None else tail.since_ms)
         return lost
 
     def _bring_back(self, logged: Mapping[bytes, LoggedState], owner: bytes) -> int:
