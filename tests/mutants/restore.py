@@ -90,6 +90,7 @@ MUTANTS: tuple[Mutant, ...] = (
         LOG,
         "    horizon = records[-1].timestamp_ms - horizon_ms\n",
         "    horizon = records[-1].timestamp_ms\n",
+        "tests/conformance/test_state_log.py::test_the_horizon_counts_back_from_the_last_state",
     ),
     mutant(
         "put-back-not-told",

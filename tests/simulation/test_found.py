@@ -402,14 +402,14 @@ def test_a_state_that_was_put_back_and_is_lost_again_is_put_back_again() -> None
     stage = Stage(plan(roles=(BOTH,), skews_ms=(0,), forgets=1.0))
     worker = stage.start(0)
     stage.turns(worker, 12)
-    stage.event("m1", user="ann")
+    stage.event("m1", NOISE, user="ann")  # no timer, which would have her state logged once more
     stage.turns(worker, 2)
     for minutes in (10, 10):
         assert stage.store.forget_all() > 0
         stage.fates.break_lines()
         stage.clock.advance_to(stage.clock.now_ms() + minutes * MINUTE)
-        stage.event(f"bob's at {stage.clock.now_ms()}", user="bob")
-        stage.turns(worker, 4)
+        stage.event(f"m{stage.clock.now_ms()}", NOISE, user=f"bob {stage.clock.now_ms()}")
+        stage.turns(worker, 8)
 
     assert stage.verdict() == []
     assert stage.counts["states brought back"] == 3
