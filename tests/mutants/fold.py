@@ -78,9 +78,9 @@ MUTANTS: tuple[Mutant, ...] = (
     mutant(
         "no-fence",
         "whoever is given a partition takes its slots over",
-        LOOP,
-        "                self.lost_slots += self._folding.take()\n",
-        "",
+        ROLES,
+        "        owner = self.folder.take(slots)\n",
+        '        owner = b""\n',
         FOUND,
     ),
     mutant(
@@ -146,8 +146,8 @@ MUTANTS: tuple[Mutant, ...] = (
         "timer-not-in-commit",
         "the timer is written with the state",
         FOLD,
-        "StateWrite(profile, expected, encode(state), state.due_ms, sizes)",
-        "StateWrite(profile, expected, encode(state), None, sizes)",
+        "StateWrite(profile, expected, blob, state.due_ms, sizes)",
+        "StateWrite(profile, expected, blob, None, sizes)",
     ),
     Mutant(
         "ticked-for-ever",

@@ -14,15 +14,15 @@ MUTANTS: tuple[Mutant, ...] = (
         "nothing-brought-back",
         "what Redis has lost of states is put back",
         RESTORE,
-        "            if applied_of(old) < applied_of(logged[profile])\n",
-        "            if applied_of(old) < applied_of(logged[profile]) < 0\n",
+        "            if applied_of(old) < applied_of(logged[profile].blob)\n",
+        "            if applied_of(old) < applied_of(logged[profile].blob) < 0\n",
     ),
     mutant(
         "older-state-brought-back",
         "a state that is ahead of the log is left as it is: its record comes again",
         RESTORE,
-        "            if applied_of(old) < applied_of(logged[profile])\n",
-        "            if applied_of(old) != applied_of(logged[profile])\n",
+        "            if applied_of(old) < applied_of(logged[profile].blob)\n",
+        "            if applied_of(old) != applied_of(logged[profile].blob)\n",
     ),
     mutant(
         "brought-back-once",
@@ -49,7 +49,7 @@ MUTANTS: tuple[Mutant, ...] = (
         "logged-when-changed-only",
         "a state is logged by the attempt that commits, even if an earlier one has changed it",
         FOLD,
-        "            if state.applied >= batch.starts[slot_of(profile)]:\n",
+        "            if state.applied >= batch.starts[slot]:\n",
         "            if profile in batch.blobs:\n",
     ),
     mutant(

@@ -44,7 +44,7 @@ ENGINE: tuple[Mutant, ...] = (
         (
             Edit(
                 LOOP,
-                "                role.source.rewind()\n                role.forget()\n",
+                "                role.source.rewind()\n                role.doubt()\n",
                 "                role.source.rewind()\n",
             ),
             Edit(
