@@ -8,6 +8,7 @@ RESTORE = "worker/engine/restore.py"
 ROLES = "worker/engine/roles.py"
 LOG = "worker/profiles/log.py"
 FOUND = "tests/simulation/test_found.py"
+OF_LOG = "tests/conformance/test_state_log.py"
 
 MUTANTS: tuple[Mutant, ...] = (
     mutant(
@@ -82,7 +83,7 @@ MUTANTS: tuple[Mutant, ...] = (
         "worker/adapters/memory_clients.py",
         "        if log.stable_end < log.end:\n",
         "        if log.stable_end < log.end < 0:\n",
-        "tests/conformance/test_state_log.py::test_an_open_transaction_is_waited_for",
+        OF_LOG,
     ),
     mutant(
         "horizon-ignored",
@@ -90,7 +91,7 @@ MUTANTS: tuple[Mutant, ...] = (
         LOG,
         "    horizon = records[-1].timestamp_ms - horizon_ms\n",
         "    horizon = records[-1].timestamp_ms\n",
-        "tests/conformance/test_state_log.py::test_the_horizon_counts_back_from_the_last_state",
+        OF_LOG,
     ),
     mutant(
         "put-back-not-told",

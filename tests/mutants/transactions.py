@@ -157,6 +157,14 @@ MEMORY: tuple[Mutant, ...] = (
         "        for at in [at for at in slot.pending if at[0] < trim_below and at[1] in mine]:\n",
     ),
     mutant(
+        "offsets-of-others-asked-for",
+        "whoever is in doubt hears of a rebalance before it asks for stable offsets",
+        CLIENTS,
+        "        if self._member is not None:\n            self._take_part()  # what",
+        "        if self._member is None:\n            self._take_part()  # what",
+        "tests/conformance/test_kafka_zombies.py",
+    ),
+    mutant(
         "name-is-shared",
         "who finds its name taken ends",
         CLIENTS,
