@@ -2,11 +2,11 @@
 
 from collections.abc import Iterable, Mapping
 
-from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
+from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 
 from worker.adapters.kafka_client import CLIENT_LOG, Properties, configuring, merged, one_line
 from worker.errors import DependencyError
-from worker.ports import Partition, Record
+from worker.ports import Headers, Partition, Record
 
 SILENCE_S = 10.0
 """Without a record or the end for so long, the brokers do not answer."""
@@ -62,6 +62,19 @@ def read_committed_offsets(
     return {Partition(each.topic, each.partition): each.offset for each in found if each.offset >= 0}
 
 
+def record_of(message: Message, headers: Headers) -> Record:
+    """A message that is no event of the client's, with the headers that its reader wants."""
+    return Record(
+        str(message.topic()),
+        int(message.partition() or 0),
+        int(message.offset() or 0),
+        message.timestamp()[1],
+        message.key(),
+        message.value(),
+        headers,
+    )
+
+
 def _records(consumer: Consumer) -> list[Record]:
     """Headers are left out: nothing of the control plane reads them."""
     records: list[Record] = []
@@ -71,15 +84,5 @@ def _records(consumer: Consumer) -> list[Record]:
             return records
         if error is not None:
             raise KafkaException(error)
-        records.append(
-            Record(
-                str(message.topic()),
-                int(message.partition() or 0),
-                int(message.offset() or 0),
-                message.timestamp()[1],
-                message.key(),
-                message.value(),
-                (),
-            )
-        )
+        records.append(record_of(message, ()))
     raise DependencyError("Kafka: the brokers do not answer")

@@ -2,9 +2,10 @@
 
 import time
 
-from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
+from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 
 from worker.adapters.kafka_client import CLIENT_LOG, Properties, configuring, merged, one_line
+from worker.adapters.kafka_reader import record_of
 from worker.errors import DependencyError
 from worker.ports import LogTail, Record
 from worker.profiles.log import reach, tail
@@ -95,7 +96,7 @@ class KafkaStateLog:
                 error = message.error()
                 if error is None:
                     heard_s = time.monotonic()
-                    records.append(_record(message))
+                    records.append(record_of(message, message.headers() or ()))  # type: ignore[arg-type]  # bytes
                 elif error.code() != KafkaError._PARTITION_EOF:  # noqa: SLF001 - librdkafka's own codes are named so
                     raise KafkaException(error)
                 elif int(message.offset() or 0) >= self._end(place):
@@ -111,15 +112,3 @@ class KafkaStateLog:
     def close(self) -> None:
         """Let go of the connections."""
         self._consumer.close()
-
-
-def _record(message: Message) -> Record:
-    return Record(
-        str(message.topic()),
-        int(message.partition() or 0),
-        int(message.offset() or 0),
-        message.timestamp()[1],
-        message.key(),
-        message.value(),
-        message.headers() or (),  # type: ignore[arg-type]  # bytes, as they are read
-    )
